@@ -1,0 +1,182 @@
+# How weft's targets are made. Two files written here are the only ones that know the list of devices:
+# cpu_plugs.cpp (the kernels of each instruction set) and backends.cpp (the kinds of device beside the CPU).
+
+set(WEFT_INCLUDE "${PROJECT_BINARY_DIR}/include")
+set(WEFT_GENERATED "${PROJECT_BINARY_DIR}/generated")
+
+set(WEFT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow $<$<BOOL:${WEFT_WERROR}>:-Werror>)
+if(NOT WEFT_HAS_OPENMP)
+  list(APPEND WEFT_WARNINGS -Wno-unknown-pragmas)
+endif()
+set(WEFT_SANITIZE_FLAGS "")
+if(WEFT_SANITIZE STREQUAL "address")
+  set(WEFT_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+elseif(WEFT_SANITIZE STREQUAL "thread")
+  set(WEFT_SANITIZE_FLAGS -fsanitize=thread)
+endif()
+
+# include/weft/ in the build tree: one symbolic link per folder, and the header that knows the version.
+function(weft_link_headers)
+  file(MAKE_DIRECTORY "${WEFT_INCLUDE}/weft" "${WEFT_GENERATED}")
+  foreach(name tensor autograd nn parallel cuda weft.h)
+    file(CREATE_LINK "${PROJECT_SOURCE_DIR}/${name}" "${WEFT_INCLUDE}/weft/${name}" SYMBOLIC)
+  endforeach()
+  configure_file(tensor/version.h.in "${WEFT_INCLUDE}/weft/version.h" @ONLY)
+endfunction()
+
+# What a user of weft compiles with.
+function(weft_usage target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${WEFT_INCLUDE}> $<INSTALL_INTERFACE:include>)
+  target_compile_options(${target} PUBLIC "$<BUILD_INTERFACE:$<$<COMPILE_LANGUAGE:CXX>:${WEFT_SANITIZE_FLAGS}>>")
+  target_link_options(${target} PUBLIC "$<BUILD_INTERFACE:${WEFT_SANITIZE_FLAGS}>")
+endfunction()
+
+# What weft itself compiles with; warnings under nvcc only those that its generated code survives.
+function(weft_settings target)
+  weft_usage(${target})
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${WEFT_WARNINGS}>")
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  if(BUILD_SHARED_LIBS)
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_compile_options(${target} PRIVATE
+      $<$<COMPILE_LANGUAGE:CXX>:-ftls-model=initial-exec> $<$<COMPILE_LANGUAGE:CXX>:-fno-semantic-interposition>)
+  endif()
+endfunction()
+
+function(weft_objects target sources)
+  set(file "${WEFT_GENERATED}/${target}.cpp")  # a folder may still be empty, a library may not
+  weft_write("${file}" "// Keeps ${target} a library while its folders are empty.\n")
+  add_library(${target} OBJECT ${sources} "${file}")
+  weft_settings(${target})
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${WEFT_UNITY})
+endfunction()
+
+function(weft_write file text)
+  file(CONFIGURE OUTPUT "${file}" CONTENT "${text}" @ONLY)
+endfunction()
+
+# The name of a file of kernels is the name of its plug.
+function(weft_stems result)
+  set(stems "")
+  foreach(file IN LISTS ARGN)
+    cmake_path(GET file STEM LAST_ONLY stem)
+    set_source_files_properties("${file}" PROPERTIES COMPILE_DEFINITIONS "WEFT_STEM=${stem}")
+    list(APPEND stems "${stem}")
+  endforeach()
+  set(${result} "${stems}" PARENT_SCOPE)
+endfunction()
+
+# The text of `namespace weft::<side> { void <function>() { every plug } }`; `after` is a last statement's function.
+function(weft_plugs result side function suffix stems after)
+  set(declarations "")
+  set(calls "")
+  foreach(stem IN LISTS stems)
+    string(APPEND declarations "void plug_${stem}${suffix}();\n")
+    string(APPEND calls "  plug_${stem}${suffix}();\n")
+  endforeach()
+  if(after)
+    string(APPEND declarations "void ${after}();\n")
+    string(APPEND calls "  ${after}();\n")
+  endif()
+  set(${result} "namespace weft::${side} {\n${declarations}void ${function}() {\n${calls}}\n}  // namespace weft::${side}\n"
+    PARENT_SCOPE)
+endfunction()
+
+# tensor/cpu/ops/*.cpp, once per instruction set. Such objects hold internal linkage only (a test looks with nm):
+# a weak function compiled for AVX-512 may be the copy that the linker keeps for everybody.
+function(weft_cpu_kernels targets plugs)
+  file(GLOB files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tensor/cpu/ops/*.cpp")
+  weft_stems(stems ${files})
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    set(sets v2 v3 v4)
+    set(flags_v2 -march=x86-64-v2)
+    set(flags_v3 -march=x86-64-v3)
+    set(flags_v4 -march=x86-64-v4 -mprefer-vector-width=512)
+  else()
+    set(sets base)
+  endif()
+  # Flags that vectorise the functors and keep NaN, infinities and equal bits across the sets.
+  set(flags -fno-math-errno -fno-trapping-math -ffp-contract=off)
+  if(NOT WEFT_SANITIZE)
+    list(APPEND flags -O3)
+  endif()
+  set(text "// Written by CMake: the plugs of the kernels in tensor/cpu/ops/.\n")
+  set(all "")
+  foreach(set IN LISTS sets)
+    weft_objects(weft_cpu_${set} "${files}")
+    target_compile_options(weft_cpu_${set} PRIVATE ${flags} ${flags_${set}})
+    target_compile_definitions(weft_cpu_${set} PRIVATE WEFT_SIDE=cpu WEFT_ISA=${set})
+    target_link_libraries(weft_cpu_${set} PRIVATE ${WEFT_CPU_LIBRARIES})
+    set_target_properties(weft_cpu_${set} PROPERTIES UNITY_BUILD OFF)
+    list(APPEND all weft_cpu_${set})
+    weft_plugs(part cpu plug_${set} _${set} "${stems}" "")
+    string(APPEND text "${part}")
+  endforeach()
+  weft_write("${WEFT_GENERATED}/cpu_plugs.cpp" "${text}")
+  set(${targets} "${all}" PARENT_SCOPE)
+  set(${plugs} "${WEFT_GENERATED}/cpu_plugs.cpp" PARENT_SCOPE)
+endfunction()
+
+# Writes backends.cpp and, with CUDA, cuda_plugs.cpp into `folder`.
+function(weft_write_backends folder cuda_stems with_cuda)
+  set(text "// Written by CMake: the kinds of device that this build has beside the CPU.\n")
+  if(with_cuda)
+    weft_write("${folder}/backends.cpp" "${text}namespace weft::cuda {\nvoid load();\n}\nnamespace weft::detail {
+void load_backends();\nvoid load_backends() { cuda::load(); }\n}  // namespace weft::detail\n")
+    weft_plugs(plugs cuda load "" "${cuda_stems}" register_backend)
+    weft_write("${folder}/cuda_plugs.cpp" "// Written by CMake: the plugs of the kernels in cuda/ops/.\n${plugs}")
+  else()
+    weft_write("${folder}/backends.cpp" "${text}namespace weft::detail {
+void load_backends();\nvoid load_backends() {}\n}  // namespace weft::detail\n")
+  endif()
+endfunction()
+
+# The objects of every kind of device beside the CPU.
+function(weft_backends target)
+  set(sources "${WEFT_GENERATED}/backends.cpp")
+  if(WEFT_HAS_CUDA)
+    file(GLOB host CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cuda/*.cpp" "${PROJECT_SOURCE_DIR}/cuda/*.cu")
+    file(GLOB kernels CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cuda/ops/*.cu" "${PROJECT_SOURCE_DIR}/cuda/ops/*.cpp")
+    weft_stems(stems ${kernels})
+    list(APPEND sources "${WEFT_GENERATED}/cuda_plugs.cpp" ${host} ${kernels})
+  endif()
+  weft_write_backends("${WEFT_GENERATED}" "${stems}" ${WEFT_HAS_CUDA})
+  add_library(${target} OBJECT ${sources})
+  weft_settings(${target})
+  if(WEFT_HAS_CUDA)
+    weft_cuda_settings(${target})
+  endif()
+endfunction()
+
+function(weft_cuda_settings target)
+  target_compile_definitions(${target} PRIVATE WEFT_SIDE=cuda)
+  target_link_libraries(${target} PRIVATE ${WEFT_CUDA_LIBRARIES})
+  set_target_properties(${target} PROPERTIES
+    CUDA_STANDARD 20 CUDA_EXTENSIONS OFF CUDA_RUNTIME_LIBRARY Shared CUDA_SEPARABLE_COMPILATION OFF)
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Xcompiler=-Wall;-Xptxas=-v>")
+  if(WEFT_WERROR)
+    target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:--Werror=all-warnings>")
+  endif()
+  # -Xptxas -v names registers and spills of every kernel; the launcher keeps them beside the object for the table.
+  find_package(Python3 QUIET COMPONENTS Interpreter)
+  if(Python3_FOUND)
+    set_target_properties(${target} PROPERTIES CUDA_COMPILER_LAUNCHER
+      "${Python3_EXECUTABLE};${PROJECT_SOURCE_DIR}/cmake/kernel_table.py;--record;${CMAKE_CUDA_COMPILER_LAUNCHER}")
+  endif()
+endfunction()
+
+# One program per .cpp file of a folder, named after the file; a folder of its own with a CMakeLists.txt is added.
+function(weft_programs folder)
+  file(GLOB files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${folder}/*.cpp")
+  foreach(file IN LISTS files)
+    cmake_path(GET file STEM LAST_ONLY name)
+    add_executable(${name} "${file}")
+    weft_settings(${name})
+    target_link_libraries(${name} PRIVATE weft::weft)
+    if(TARGET weft::data)
+      target_link_libraries(${name} PRIVATE weft::data)
+    endif()
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/${folder}")
+  endforeach()
+endfunction()

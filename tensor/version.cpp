@@ -1,0 +1,7 @@
+#include "weft/version.h"
+
+namespace weft {
+
+const char* version() noexcept { return WEFT_VERSION; }
+
+}  // namespace weft
