@@ -1,12 +1,13 @@
 # Finds what weft is built from. Sets WEFT_PRIVATE_LIBRARIES (what the library links and no user sees), WEFT_HAS_ONEDNN,
 # WEFT_HAS_CUDA (the backend is built) and WEFT_CUDA_INCLUDE (the toolkit's headers, which the simulator needs).
 
-find_package(Threads REQUIRED)
+# GLOBAL: a project that embeds weft sees, through the static library, the targets found here.
+find_package(Threads REQUIRED GLOBAL)
 set(WEFT_CPU_LIBRARIES Threads::Threads)
 
 set(WEFT_HAS_OPENMP FALSE)
 if(NOT WEFT_SANITIZE STREQUAL "thread")  # the OpenMP runtime is not instrumented: every loop would look like a race
-  find_package(OpenMP QUIET COMPONENTS CXX)
+  find_package(OpenMP QUIET GLOBAL COMPONENTS CXX)
   if(OpenMP_CXX_FOUND)
     set(WEFT_HAS_OPENMP TRUE)
     list(APPEND WEFT_CPU_LIBRARIES OpenMP::OpenMP_CXX)
@@ -22,7 +23,7 @@ list(APPEND WEFT_CPU_LIBRARIES $<BUILD_INTERFACE:Eigen3::Eigen>)
 # Never find_package(dnnl): the config of Debian's package stops the configure by asking for OpenCL.
 set(WEFT_HAS_ONEDNN FALSE)
 if(WEFT_ONEDNN)
-  find_package(WeftOneDNN QUIET)
+  find_package(WeftOneDNN QUIET GLOBAL)
   if(WeftOneDNN_FOUND)
     set(WEFT_HAS_ONEDNN TRUE)
     list(APPEND WEFT_CPU_LIBRARIES weft::onednn)
@@ -40,7 +41,7 @@ set(WEFT_HAS_CUDA FALSE)
 if(WEFT_CUDA)
   find_program(WEFT_NVCC nvcc HINTS ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
   mark_as_advanced(WEFT_NVCC)
-  find_package(WeftCuDNN QUIET)
+  find_package(WeftCuDNN QUIET GLOBAL)
   if(WEFT_NVCC AND WeftCuDNN_FOUND)
     include(WeftCuda)
     set(WEFT_HAS_CUDA TRUE)

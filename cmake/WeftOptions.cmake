@@ -10,6 +10,7 @@ set_property(CACHE WEFT_SANITIZE PROPERTY STRINGS "" address thread)
 option(WEFT_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_BENCH "Build the benches" OFF)
+option(WEFT_INSTALL "Make install rules and package files" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_WERROR "Warnings are errors" OFF)
 option(WEFT_UNITY "Compile several sources as one: a faster build from nothing, a slower one after an edit" OFF)
 

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Builds and runs examples/embed against weft, in one of the ways in which a project can take it.
+
+  install       installs the build into work/prefix by way of another folder, so that a path baked in is found out
+  find_package  the foreign project finds it by CMake
+  pkg_config    ... and by pkg-config
+  subdirectory  the foreign project adds weft's sources and builds a shared library
+"""
+import argparse
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+EMBED = ROOT / "examples" / "embed"
+
+parser = argparse.ArgumentParser()
+parser.add_argument("mode", choices=["install", "find_package", "pkg_config", "subdirectory"])
+for name in "build work cmake generator compiler libdir build-type flags launcher onednn".split():
+    parser.add_argument(f"--{name}", default="")
+options = parser.parse_args()
+work = pathlib.Path(options.work)
+prefix = work / "prefix"
+
+
+def run(*command, **more):
+    command = [str(part) for part in command]
+    print("+", shlex.join(command), flush=True)
+    subprocess.run(command, check=True, **more)
+
+
+def output(*command, **more):
+    return subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True, **more).stdout
+
+
+def install():
+    first = work / "first"
+    for folder in (first, prefix):
+        shutil.rmtree(folder, ignore_errors=True)
+    run(options.cmake, "--install", options.build, "--prefix", first, stdout=subprocess.DEVNULL)
+    first.rename(prefix)
+    headers = {str(path.relative_to(prefix / "include")) for path in (prefix / "include").rglob("*.h")}
+    assert {"weft/weft.h", "weft/version.h", "weft/tensor/tensor.h", "weft/tensor/ops/softmax.h"} <= headers, headers
+    private = [header for header in headers if header.startswith(("weft/tensor/cpu/", "weft/cuda/"))]
+    assert not private, f"private headers are installed: {private}"
+    for path in prefix.rglob("*"):
+        if path.suffix in (".cmake", ".pc"):
+            for place in (ROOT, first, options.build):
+                assert str(place) not in path.read_text(), f"{path} names {place}"
+
+
+def build_embed(name, *settings):
+    folder = work / name
+    run(options.cmake, "-S", EMBED, "-B", folder, "-G", options.generator, f"-DCMAKE_CXX_COMPILER={options.compiler}", *settings)
+    run(options.cmake, "--build", folder)
+    run(folder / "embed")
+
+
+def find_package():
+    shutil.rmtree(work / "find_package", ignore_errors=True)
+    build_embed("find_package", f"-DCMAKE_PREFIX_PATH={prefix}")
+
+
+def pkg_config():
+    environment = dict(os.environ, PKG_CONFIG_PATH=str(prefix / options.libdir / "pkgconfig"))
+    words = shlex.split(output("pkg-config", "--cflags", "--libs", "weft", env=environment))
+    program = work / "embed_by_pkg_config"
+    run(options.compiler, EMBED / "main.cpp", *words, "-o", program)
+    run(program)
+
+
+def subdirectory():
+    build_embed("subdirectory", f"-DWEFT_SOURCE={ROOT}", "-DBUILD_SHARED_LIBS=ON", "-DWEFT_CUDA=OFF",
+                f"-DWEFT_ONEDNN={options.onednn}", f"-DCMAKE_BUILD_TYPE={options.build_type}",
+                f"-DCMAKE_CXX_FLAGS_RELWITHDEBINFO={options.flags}", f"-DCMAKE_CXX_COMPILER_LAUNCHER={options.launcher}")
+    library = next((work / "subdirectory" / "weft").glob("libweft.so"))
+    exported = [line.split(maxsplit=2)[2] for line in output("nm", "-DC", "--defined-only", library).splitlines()]
+    foreign = [name for name in exported if "weft::" not in name]
+    assert exported and not foreign, f"the shared library exports {foreign[:10]} beside namespace weft"
+    size = library.resolve().stat().st_size
+    print(f"shared library: {size / 1e6:.1f} MB, {len(exported)} names exported")
+    leaked = [line for line in output(options.cmake, "-L", "-N", work / "subdirectory").splitlines() if "TESTS:BOOL=ON" in line]
+    assert not leaked, "embedded weft builds its tests"
+
+
+if not shutil.which("pkg-config") and options.mode == "pkg_config":
+    print("pkg-config is missing")
+    sys.exit(1)
+globals()[options.mode]()

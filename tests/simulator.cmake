@@ -1,0 +1,70 @@
+# weft_tests_sim: the same test objects beside the CUDA backend compiled for the simulator. Host files compile as they are
+# against NVIDIA's headers; .cu files compile as C++ with the hooks of -fsanitize=thread, which the simulator answers.
+# WEFT_HAS_SIMULATOR says whether it is built.
+
+set(WEFT_HAS_SIMULATOR FALSE)
+if(NOT WEFT_SIMULATOR)
+  return()
+endif()
+file(GLOB host_files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cuda/*.cpp" "${PROJECT_SOURCE_DIR}/cuda/*.cu"
+  "${PROJECT_SOURCE_DIR}/cuda/ops/*.cpp")
+file(GLOB kernel_files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cuda/ops/*.cu")
+find_package(WeftCuDNN QUIET)
+
+set(reason "")
+if(NOT host_files OR NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/cuda_sim/CMakeLists.txt")
+  set(reason "this tree has no CUDA backend or no simulator")
+elseif(NOT WEFT_CUDA_INCLUDE OR NOT WeftCuDNN_INCLUDE_DIR)
+  set(reason "CUDA's headers (cuda_runtime.h, cudnn.h) were not found")
+elseif(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(reason "its fibers are written for x86-64")
+elseif(WEFT_SANITIZE)
+  set(reason "it answers the sanitizer's hooks itself")
+endif()
+if(reason)
+  if(NOT WEFT_SIMULATOR STREQUAL "AUTO")
+    message(FATAL_ERROR "weft: WEFT_SIMULATOR is ${WEFT_SIMULATOR}, but ${reason}")
+  endif()
+  message(STATUS "weft: tests of the CUDA backend in the simulator are skipped: ${reason}")
+  return()
+endif()
+set(WEFT_HAS_SIMULATOR TRUE)
+
+add_library(weft_sim_headers INTERFACE)
+target_include_directories(weft_sim_headers SYSTEM INTERFACE "${WEFT_CUDA_INCLUDE}" "${WeftCuDNN_INCLUDE_DIR}")
+target_compile_definitions(weft_sim_headers INTERFACE WEFT_SIDE=cuda)
+
+# The simulator's weft/cuda/platform.cuh comes before the real one.
+function(weft_sim_settings target)
+  weft_settings(${target})
+  target_include_directories(${target} BEFORE PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/cuda_sim/include")
+  target_link_libraries(${target} PRIVATE weft_sim_headers)
+endfunction()
+
+add_subdirectory(cuda_sim)  # weft_sim: the engine, and every cuda*, cublas*, cudnn*, nccl* function that weft calls
+
+set(folder "${WEFT_GENERATED}/sim")
+weft_stems(stems ${kernel_files})
+foreach(file IN LISTS host_files)
+  if(file MATCHES "/cuda/ops/")
+    weft_stems(stem "${file}")
+    list(APPEND stems "${stem}")
+  endif()
+endforeach()
+weft_write_backends("${folder}" "${stems}" TRUE)
+
+add_library(weft_sim_host OBJECT ${host_files} "${folder}/backends.cpp" "${folder}/cuda_plugs.cpp")
+weft_sim_settings(weft_sim_host)
+set(sim_objects weft_sim_host)
+if(kernel_files)
+  set_source_files_properties(${kernel_files} PROPERTIES LANGUAGE CXX)
+  add_library(weft_sim_kernels OBJECT ${kernel_files})
+  weft_sim_settings(weft_sim_kernels)
+  target_compile_options(weft_sim_kernels PRIVATE -O1 -fsanitize=thread)
+  list(APPEND sim_objects weft_sim_kernels)
+endif()
+
+file(GLOB sim_tests CONFIGURE_DEPENDS cuda_sim/*_test.cpp)
+weft_test_program(weft_tests_sim ${sim_tests})
+target_link_libraries(weft_tests_sim PRIVATE ${sim_objects} weft_sim weft_sim_headers)
+weft_doctest_entries(weft_tests_sim "sim/" ${test_files} ${sim_tests})
