@@ -1,0 +1,67 @@
+// What kernels need of nvcc and the device: shared memory, launches, barriers, warp exchanges, 16-byte accesses, atomics.
+// The simulator compiles kernels with another compiler and has a twin of this file; so kernels use nothing else of CUDA
+// but threadIdx, blockIdx, blockDim, gridDim and the functions of tensor/math.h.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+
+/// `WEFT_SHARED(float, tile, [8][33]);` an array in shared memory; uninitialised. Trivial element types only.
+#define WEFT_SHARED(Type, name, ...) __shared__ Type name __VA_ARGS__
+/// `WEFT_DYNAMIC_SHARED(float, row);` a pointer to the launch's shared_bytes, aligned to 16.
+#define WEFT_DYNAMIC_SHARED(Type, name)                                              \
+  extern __shared__ __align__(16) unsigned char weft_dynamic_shared[];               \
+  Type* const name = reinterpret_cast<Type*>(weft_dynamic_shared)
+
+namespace weft::cuda {
+
+inline constexpr int warp_size = 32;
+
+/// Every thread of the block arrives before one leaves; orders shared memory. In uniform control flow only.
+__device__ inline void barrier() { __syncthreads(); }
+
+// Exchanges between the lanes of a full warp (all 32 take part). T: int32_t, uint32_t, int64_t, uint64_t, float, double.
+
+/// The value of lane (own lane ^ mask).
+template <class T>
+__device__ inline T shuffle_xor(T value, int mask) {
+  return __shfl_xor_sync(0xffffffffu, value, mask);
+}
+/// The value of lane (own lane + delta); of the own lane past the end.
+template <class T>
+__device__ inline T shuffle_down(T value, int delta) {
+  return __shfl_down_sync(0xffffffffu, value, static_cast<unsigned>(delta));
+}
+/// The value of lane `lane`.
+template <class T>
+__device__ inline T shuffle(T value, int lane) {
+  return __shfl_sync(0xffffffffu, value, lane);
+}
+
+/// Lowers *word to `value` if that is smaller. The one atomic there is: it marks errors (error_word.h).
+__device__ inline void atomic_min(uint64_t* word, uint64_t value) {
+  atomicMin(reinterpret_cast<unsigned long long*>(word), static_cast<unsigned long long>(value));
+}
+
+/// One access of sizeof(P) bytes, 2 to 16, to an address aligned to that. P: trivially copyable, alignas its size.
+template <class P>
+__device__ inline P load_as(const void* address) {
+  return *static_cast<const P*>(address);
+}
+template <class P>
+__device__ inline void store_as(void* address, const P& value) {
+  *static_cast<P*>(address) = value;
+}
+
+/// Queues kernel<<<grid, block, shared_bytes, stream>>>(arguments…), converted to the kernel's parameter types, and
+/// returns the error of the launch, cleared. `name` is what reports call it. Checks nothing: see launch().
+template <class... Parameters, class... Arguments>
+cudaError_t launch_kernel(const char* /*name*/, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
+                          cudaStream_t stream, const Arguments&... arguments) {
+  kernel<<<grid, block, shared_bytes, stream>>>(static_cast<Parameters>(arguments)...);
+  return cudaGetLastError();
+}
+
+}  // namespace weft::cuda
