@@ -133,7 +133,7 @@ function(weft_write_backends folder cuda_stems with_cuda)
   if(with_cuda)
     weft_write("${folder}/backends.cpp" "${text}namespace weft::cuda {\nvoid load();\n}\nnamespace weft::detail {
 void load_backends();\nvoid load_backends() { cuda::load(); }\n}  // namespace weft::detail\n")
-    weft_plugs(plugs cuda load _cuda "${cuda_stems}" register_backend)
+    weft_plugs(plugs cuda load _sm "${cuda_stems}" register_backend)
     weft_write("${folder}/cuda_plugs.cpp" "// Written by CMake: the plugs of the kernels in cuda/ops/.\n${plugs}")
   else()
     weft_write("${folder}/backends.cpp" "${text}namespace weft::detail {
@@ -159,7 +159,7 @@ function(weft_backends target)
 endfunction()
 
 function(weft_cuda_settings target)
-  target_compile_definitions(${target} PRIVATE WEFT_SIDE=cuda WEFT_ISA=cuda)
+  target_compile_definitions(${target} PRIVATE WEFT_SIDE=cuda WEFT_ISA=sm)
   target_link_libraries(${target} PRIVATE ${WEFT_CUDA_LIBRARIES})
   set_target_properties(${target} PROPERTIES
     CUDA_STANDARD 20 CUDA_EXTENSIONS OFF CUDA_RUNTIME_LIBRARY Shared CUDA_SEPARABLE_COMPILATION OFF)
