@@ -127,7 +127,7 @@ function(weft_cpu_kernels targets plugs)
   set(${plugs} "${WEFT_GENERATED}/cpu_plugs.cpp" PARENT_SCOPE)
 endfunction()
 
-# Writes backends.cpp and, with CUDA, cuda_plugs.cpp into `folder`.
+# Writes backends.cpp and, with CUDA, cuda_plugs.cpp into `folder`. The "instruction set" of CUDA kernels is called sm.
 function(weft_write_backends folder cuda_stems with_cuda)
   set(text "// Written by CMake: the kinds of device that this build has beside the CPU.\n")
   if(with_cuda)

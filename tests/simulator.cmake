@@ -32,12 +32,12 @@ set(WEFT_HAS_SIMULATOR TRUE)
 
 add_library(weft_sim_headers INTERFACE)
 target_include_directories(weft_sim_headers SYSTEM INTERFACE "${WEFT_CUDA_INCLUDE}" "${WeftCuDNN_INCLUDE_DIR}")
-target_compile_definitions(weft_sim_headers INTERFACE WEFT_SIDE=cuda)
 
 # The simulator's weft/cuda/platform.cuh comes before the real one.
 function(weft_sim_settings target)
   weft_settings(${target})
   target_include_directories(${target} BEFORE PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/cuda_sim/include")
+  target_compile_definitions(${target} PRIVATE WEFT_SIDE=cuda WEFT_ISA=sm)
   target_link_libraries(${target} PRIVATE weft_sim_headers)
 endfunction()
 
