@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "weft/tensor/collapsed.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft::ops {
@@ -15,6 +16,8 @@ void check_same_device(const char* operation, const Tensor& a, const Tensor& b);
 void check_same(const char* operation, const Tensor& a, const Tensor& b);
 void check_rank(const char* operation, const Tensor& x, int rank, const char* expected_shape);
 
+/// Gap-free strides whose dimensions follow each other as those of x do in memory; row-major if x is broadcast.
+Strides dense_strides_in_order_of(const Tensor& x);
 /// x itself if its elements fill a gap-free block in some order of dimensions, else a row-major copy.
 Tensor dense_like(const Tensor& x);
 /// x itself if dense in `layout`, else a copy.
@@ -29,14 +32,7 @@ struct AxisSplit {
 /// x must be permuted-dense. Extents slower in memory than `axis` go to outer, faster ones to inner.
 AxisSplit split_at(const Tensor& x, int axis);
 
-/// Extents and strides (in elements) of up to four operands, with adjacent dimensions merged wherever all of them allow
-/// and ordered so that the last dimension is the fastest of operand 0. Unused operands have zero strides.
-struct Collapsed {
-  int rank = 0;
-  int64_t numel = 1;
-  int64_t extent[max_rank] = {};
-  int64_t stride[4][max_rank] = {};
-};
+using weft::Collapsed;
 /// `strides[k]` belongs to operand k and to `shape`; broadcast dimensions have stride 0.
 Collapsed collapse(const Shape& shape, std::span<const Strides> strides);
 /// Strides of x seen as `shape` by broadcasting (stride 0 where extents grow). x must broadcast to it.

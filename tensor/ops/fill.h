@@ -1,0 +1,41 @@
+// Filling with one value, and arange.
+#pragma once
+
+#include "weft/tensor/collapsed.h"
+#include "weft/tensor/kernel.h"
+#include "weft/tensor/tensor.h"
+
+namespace weft {
+
+/// Every element of y = the low `element_size` bytes (1, 2, 4, 8) of `bits`; numel > 0.
+struct FillArgs {
+  int64_t element_size;
+  int64_t numel;
+  uint64_t bits;
+  void* y;
+  const Collapsed* geometry;  ///< operand 0: y; null: y is dense. Host memory, for this call.
+};
+/// y[i] = start + i * step, computed in double (floating dtypes) or in int64 (integers; start and step truncated);
+/// y is dense, numel > 0.
+struct ArangeArgs {
+  DType dtype;
+  int64_t numel;
+  double start, step;
+  void* y;
+};
+extern Kernel<FillArgs> fill_kernel;
+extern Kernel<ArangeArgs> arange_kernel;
+
+namespace ops {
+
+/// `value` in an element of `dtype`, as FillArgs and WhereArgs take it.
+uint64_t element_bits(DType dtype, double value);
+/// Fills without advancing the version: for new tensors. Any strides.
+void fill(const Tensor& y, double value);
+/// The same as an in-place change. ShapeError where y overlaps itself.
+void fill_(const Tensor& y, double value, const char* name = "fill_");
+/// start, start + step, … before stop; empty if there is none. Error if step is 0 or a bound is not finite.
+Tensor arange(double start, double stop, double step, const TensorOptions& options);
+
+}  // namespace ops
+}  // namespace weft
