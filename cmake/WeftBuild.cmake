@@ -15,13 +15,18 @@ elseif(WEFT_SANITIZE STREQUAL "thread")
   set(WEFT_SANITIZE_FLAGS -fsanitize=thread)
 endif()
 
-# include/weft/ in the build tree: one symbolic link per folder, and the header that knows the version.
+# include/weft/ in the build tree: one symbolic link per folder, and two headers written here: version.h, and ops.h,
+# which includes every recorded operation so that a new one edits no list.
 function(weft_link_headers)
   file(MAKE_DIRECTORY "${WEFT_INCLUDE}/weft" "${WEFT_GENERATED}")
   foreach(name tensor autograd nn parallel cuda weft.h)
     file(CREATE_LINK "${PROJECT_SOURCE_DIR}/${name}" "${WEFT_INCLUDE}/weft/${name}" SYMBOLIC)
   endforeach()
   configure_file(tensor/version.h.in "${WEFT_INCLUDE}/weft/version.h" @ONLY)
+  file(GLOB headers RELATIVE "${PROJECT_SOURCE_DIR}" CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/autograd/ops/*.h")
+  list(TRANSFORM headers REPLACE "(.+)" "#include \"weft/\\1\"\n")
+  list(JOIN headers "" includes)
+  weft_write("${WEFT_INCLUDE}/weft/ops.h" "// Every recorded operation; written by CMake.\n#pragma once\n\n${includes}")
 endfunction()
 
 # What a user of weft compiles with.

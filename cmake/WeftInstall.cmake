@@ -20,7 +20,7 @@ foreach(folder tensor autograd nn parallel)
       FILES_MATCHING PATTERN "*.h" PATTERN "tensor/cpu" EXCLUDE)
   endif()
 endforeach()
-install(FILES weft.h "${WEFT_INCLUDE}/weft/version.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/weft")
+install(FILES weft.h "${WEFT_INCLUDE}/weft/version.h" "${WEFT_INCLUDE}/weft/ops.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/weft")
 
 configure_package_config_file(cmake/weft-config.cmake.in "${WEFT_GENERATED}/weft-config.cmake"
   INSTALL_DESTINATION "${WEFT_PACKAGE_DIR}")
