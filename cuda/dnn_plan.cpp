@@ -1,0 +1,323 @@
+#include "weft/cuda/dnn_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "weft/tensor/error.h"
+
+namespace weft::cuda {
+
+namespace {
+
+constexpr int64_t x_id = 1, w_id = 2, y_id = 3;
+
+cudnnDataType_t data_type(DType dtype) {
+  switch (dtype) {
+    case DType::f64: return CUDNN_DATA_DOUBLE;
+    case DType::f16: return CUDNN_DATA_HALF;
+    case DType::bf16: return CUDNN_DATA_BFLOAT16;
+    default: return CUDNN_DATA_FLOAT;
+  }
+}
+
+// [a, b, h, w] with b fastest in memory.
+Descriptor channels_last(int64_t id, const Convolution& key, int64_t a, int64_t b, int64_t h, int64_t w) {
+  Descriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id)
+      .set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(key.dtype))
+      .set(CUDNN_ATTR_TENSOR_DIMENSIONS, {a, b, h, w})
+      .set(CUDNN_ATTR_TENSOR_STRIDES, {h * w * b, int64_t{1}, w * b, b})
+      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, key.alignment);
+  return tensor;
+}
+
+Descriptor window(const Convolution& key) {
+  Descriptor convolution(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  convolution.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, key.dtype == DType::f64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT)
+      .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CROSS_CORRELATION)
+      .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t{2})
+      .set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, {key.top, key.left})
+      .set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, {key.bottom, key.right})
+      .set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, {key.stride_h, key.stride_w})
+      .set(CUDNN_ATTR_CONVOLUTION_DILATIONS, {key.dilation_h, key.dilation_w});
+  return convolution;
+}
+
+// The three operations have the same attributes under different names.
+struct OperationNames {
+  cudnnBackendDescriptorType_t type;
+  cudnnBackendAttributeName_t alpha, beta, convolution, x, w, y;
+};
+
+const OperationNames& names_of(ConvPass pass) {
+  static constexpr OperationNames forward = {
+      CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y};
+  static constexpr OperationNames data = {
+      CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,               CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY};
+  static constexpr OperationNames filter = {
+      CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY};
+  return pass == ConvPass::forward ? forward : pass == ConvPass::data ? data : filter;
+}
+
+constexpr const char* note_names[] = {"TENSOR_CORE", "DOWN_CONVERT_INPUTS", "REDUCED_PRECISION_REDUCTION", "FFT",
+                                      "NONDETERMINISTIC", "WINOGRAD", "WINOGRAD_TILE_4x4", "WINOGRAD_TILE_6x6",
+                                      "WINOGRAD_TILE_13x13", "STRICT_NAN_PROP", "of an unknown kind"};
+
+bool unwanted(int note, const Convolution& key) {
+  switch (note) {
+    case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC: return !key.nondeterministic;
+    case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: return key.dtype == DType::f32 && !key.tf32;
+    case CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP: return false;
+    default: return true;
+  }
+}
+
+// The status says that cuDNN cannot do this, not that the machine fails.
+bool unsupported(cudnnStatus_t status) {
+  if (status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+      status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
+    return false;
+  const int category = CUDNN_STATUS_CATEGORY(status);
+  return category == CUDNN_STATUS_NOT_SUPPORTED || category == CUDNN_STATUS_BAD_PARAM ||
+         category == CUDNN_STATUS_INTERNAL_ERROR;
+}
+
+// FNV-1a
+void mix(uint64_t& hash, int64_t value) { hash = (hash ^ static_cast<uint64_t>(value)) * 0x100000001b3u; }
+
+// The padding behind that gives `out` outputs: that before if it does, else the given one.
+int64_t padding_behind(int64_t in, int64_t before, int64_t behind, int64_t span, int64_t stride, int64_t out) {
+  const int64_t room = in + 2 * before - span;
+  return room >= 0 && room / stride + 1 == out ? before : behind;
+}
+
+}  // namespace
+
+/// One search; its members are the state that find_plan() would otherwise hand around.
+class PlanSearch {
+ public:
+  PlanSearch(const Convolution& key, const PlanTarget& target) : key_(key), target_(target) {}
+
+  FoundPlan run() {
+    FoundPlan found;
+    if (!make_graph()) {
+      found.why = "cuDNN has no plan: " + failure_;
+      return found;
+    }
+    for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+      for (Descriptor& configuration : ranked(mode)) {
+        found.plan = plan_of(std::move(configuration));
+        if (found.plan) return found;
+        ++seen_;
+      }
+    }
+    found.why = why();
+    return found;
+  }
+
+ private:
+  // What is described so far, in the order of dependence; false if cuDNN does not support it.
+  bool keep(Descriptor descriptor) {
+    const cudnnStatus_t status = descriptor.finalize();
+    if (status != CUDNN_STATUS_SUCCESS && !unsupported(status)) raise(status, "conv2d");
+    if (status != CUDNN_STATUS_SUCCESS) failure_ = describe(status);
+    parts_.push_back(std::move(descriptor));
+    return status == CUDNN_STATUS_SUCCESS;
+  }
+
+  template <class Scalar>
+  static void set_scales(Descriptor& operation, const OperationNames& names) {
+    operation.set(names.alpha, Scalar{1}).set(names.beta, Scalar{0});
+  }
+
+  bool make_graph() {
+    const OperationNames& names = names_of(key_.pass);
+    if (!keep(channels_last(x_id, key_, key_.n, key_.c, key_.h, key_.w)) ||
+        !keep(channels_last(w_id, key_, key_.o, key_.c / key_.groups, key_.kh, key_.kw)) ||
+        !keep(channels_last(y_id, key_, key_.n, key_.o, key_.oh, key_.ow)) || !keep(window(key_)))
+      return false;
+    Descriptor operation(names.type);
+    operation.set(names.x, parts_[0]).set(names.w, parts_[1]).set(names.y, parts_[2]).set(names.convolution, parts_[3]);
+    if (key_.dtype == DType::f64) {
+      set_scales<double>(operation, names);
+    } else {
+      set_scales<float>(operation, names);
+    }
+    if (!keep(std::move(operation))) return false;
+    Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, parts_[4]);
+    if (target_.handle_) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, target_.handle_);
+    return keep(std::move(graph));
+  }
+
+  // The configurations that the heuristics recommend, best first.
+  std::vector<Descriptor> ranked(cudnnBackendHeurMode_t mode) {
+    Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+    heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, parts_[5]).set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+    if (target_.properties_) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, *target_.properties_);
+    std::vector<Descriptor> configurations;
+    if (!keep(std::move(heuristics))) return configurations;
+    const Descriptor& results = parts_.back();
+    const int64_t count = results.read(CUDNN_ATTR_ENGINEHEUR_RESULTS, nullptr, 0);
+    std::vector<cudnnBackendDescriptor_t> raw;
+    for (int64_t i = 0; i < count; ++i) raw.push_back(configurations.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR).raw());
+    const int64_t filled = count > 0 ? results.read(CUDNN_ATTR_ENGINEHEUR_RESULTS, raw.data(), count) : 0;
+    configurations.erase(configurations.begin() + std::min(filled, count), configurations.end());
+    return configurations;
+  }
+
+  // Writes the engine's notes into `text`; false, and counted, if one of them is unwanted.
+  bool admit(const Descriptor& engine, std::string& text) {
+    cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
+    const int64_t count = engine.read(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, notes, std::ssize(notes));
+    for (int64_t i = 0; i < std::min(count, std::ssize(notes)); ++i) {
+      const size_t note = std::min(static_cast<size_t>(notes[i]), std::size(note_names) - 1);
+      if (unwanted(notes[i], key_)) {
+        ++dropped_[note];
+        return false;
+      }
+      text += (i ? ", " : "") + std::string(note_names[note]);
+    }
+    return true;
+  }
+
+  std::optional<ConvPlan> plan_of(Descriptor configuration) {
+    const Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+    cudnnBackendDescriptor_t raw = engine.raw();
+    configuration.read(CUDNN_ATTR_ENGINECFG_ENGINE, &raw, 1);
+    ConvPlan result;
+    if (!admit(engine, result.notes)) return {};
+    Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+    if (target_.handle_) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target_.handle_);
+    if (target_.properties_) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *target_.properties_);
+    const cudnnStatus_t status = plan.finalize();
+    if (status != CUDNN_STATUS_SUCCESS) {
+      if (!unsupported(status)) raise(status, "conv2d");
+      failure_ = describe(status);
+      ++failed_;
+      return {};
+    }
+    plan.read(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, &result.workspace, 1);
+    if (result.workspace > max_conv_workspace) {
+      ++too_large_;
+      return {};
+    }
+    engine.read(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, &result.engine, 1);
+    result.position = seen_;
+    result.parts = std::move(parts_);
+    result.parts.push_back(std::move(configuration));
+    result.parts.push_back(std::move(plan));
+    return result;
+  }
+
+  std::string why() const {
+    std::string text = "cuDNN has no plan: of " + std::to_string(seen_) + " configurations";
+    const char* separator = " ";
+    const auto count = [&](int n, const std::string& what) {
+      if (n > 0) text += std::exchange(separator, ", ") + std::to_string(n) + what;
+    };
+    for (size_t i = 0; i < dropped_.size(); ++i) count(dropped_[i], std::string(" are ") + note_names[i]);
+    count(too_large_, " want over 1 GiB of workspace");
+    count(failed_, " fail");
+    return failure_.empty() ? text : text + " (" + failure_ + ")";
+  }
+
+  const Convolution& key_;
+  const PlanTarget& target_;
+  std::vector<Descriptor> parts_;  // x, w, y, window, operation, graph, heuristics
+  std::string failure_;
+  std::array<int, std::size(note_names)> dropped_ = {};
+  int seen_ = 0, failed_ = 0, too_large_ = 0;
+};
+
+FoundPlan find_plan(const Convolution& key, const PlanTarget& target) { return PlanSearch(key, target).run(); }
+
+PlanTarget::PlanTarget(std::string_view json) : properties_(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR) {
+  const std::string text(json);  // ends with the zero that cuDNN counts
+  properties_->set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, text.c_str(), static_cast<int64_t>(text.size()) + 1);
+  check(properties_->finalize(), "cuDNN device properties");
+}
+
+void run_plan(const ConvPlan& plan, cudnnHandle_t handle, void* x, void* w, void* y, void* workspace) {
+  Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, {x_id, w_id, y_id})
+      .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, {x, w, y})
+      .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, workspace);
+  check(pack.finalize(), "conv2d");
+  check(cudnnBackendExecute(handle, plan.plan().raw(), pack.raw()), "conv2d");
+}
+
+Convolution describe(const Conv2dArgs& a, bool nondeterministic) {
+  Convolution key;
+  key.pass = a.pass;
+  key.dtype = a.dtype;
+  key.tf32 = a.allow_tf32 && a.dtype == DType::f32;
+  key.nondeterministic = nondeterministic;
+  const auto addresses = reinterpret_cast<uintptr_t>(a.x_data) | reinterpret_cast<uintptr_t>(a.w_data) |
+                         reinterpret_cast<uintptr_t>(a.y_data);
+  key.alignment = addresses % 16 == 0 ? 16 : size_of(a.dtype);
+  key.n = a.n, key.c = a.c, key.h = a.h, key.w = a.w;
+  key.o = a.o, key.kh = a.kh, key.kw = a.kw;
+  key.oh = a.oh, key.ow = a.ow;
+  key.groups = a.groups;
+  key.stride_h = a.stride_h, key.stride_w = a.stride_w;
+  key.dilation_h = a.dilation_h, key.dilation_w = a.dilation_w;
+  key.top = a.top, key.left = a.left;
+  key.bottom = padding_behind(a.h, a.top, a.bottom, a.dilation_h * (a.kh - 1) + 1, a.stride_h, a.oh);
+  key.right = padding_behind(a.w, a.left, a.right, a.dilation_w * (a.kw - 1) + 1, a.stride_w, a.ow);
+  return key;
+}
+
+size_t ConvolutionHash::operator()(const Convolution& key) const noexcept {
+  uint64_t hash = 0xcbf29ce484222325u;
+  mix(hash, static_cast<int64_t>(key.pass) | static_cast<int64_t>(key.dtype) << 8 | int64_t{key.tf32} << 16 |
+                int64_t{key.nondeterministic} << 17);
+  for (const int64_t value : {key.alignment, key.n, key.c, key.h, key.w, key.o, key.kh, key.kw, key.oh, key.ow,
+                              key.groups, key.stride_h, key.stride_w, key.dilation_h, key.dilation_w, key.top,
+                              key.bottom, key.left, key.right})
+    mix(hash, value);
+  return static_cast<size_t>(hash ^ hash >> 32);
+}
+
+std::string to_string(const Convolution& key) {
+  static constexpr const char* passes[] = {"forward", "data", "filter"};
+  const auto pair = [](int64_t h, int64_t w) {
+    return h == w ? std::to_string(h) : std::to_string(h) + "," + std::to_string(w);
+  };
+  return weft::detail::concat(
+      passes[static_cast<int>(key.pass)], " ", key.tf32 ? "tf32" : name_of(key.dtype), " ", key.n, "x", key.c, "x", key.h,
+      "x", key.w, ", ", key.o, " of ", key.kh, "x", key.kw, " s", pair(key.stride_h, key.stride_w), " d",
+      pair(key.dilation_h, key.dilation_w), " g", key.groups, " p", pair(key.top, key.left),
+      key.top == key.bottom && key.left == key.right ? "" : ":" + pair(key.bottom, key.right));
+}
+
+std::string describe(cudnnStatus_t status) {
+  char last[512] = "";
+  cudnnGetLastErrorString(last, sizeof last);
+  const std::string name = cudnnGetErrorString(status);
+  return last[0] ? name + ": " + last : name;
+}
+
+void raise(cudnnStatus_t status, const char* operation) {
+  const std::string text = describe(status);
+  if (status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
+      status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
+    fail<OutOfMemory>(operation, ": cuDNN is out of memory (", text, "); reduce the batch or call empty_cache()");
+  // A fault of an earlier kernel surfaces in whatever call comes next: the runtime knows better what happened.
+  check(cudaGetLastError(), operation);
+  fail(operation, ": cuDNN failed with ", text);
+}
+
+}  // namespace weft::cuda
