@@ -27,7 +27,8 @@ class Backend {
   /// Empty, or why device_count() is 0.
   virtual std::string why_unavailable() const = 0;
 
-  /// Memory usable in the order of `stream`, aligned to 64 bytes (CUDA: 256); bytes > 0. Throws OutOfMemory.
+  /// Memory usable in the order of `stream`, aligned to 64 bytes (blocks of up to 256
+  /// bytes: 16; CUDA: 256); bytes > 0. Throws OutOfMemory.
   virtual void* allocate(size_t bytes, Stream stream) = 0;
   /// Gives memory back in the order of `stream`, the one it was allocated on.
   virtual void deallocate(void* data, size_t bytes, Stream stream) noexcept = 0;

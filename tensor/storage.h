@@ -52,14 +52,14 @@ class Storage : public RefCounted {
 };
 
 /// Uninitialised memory in the order of `stream`; zero bytes are allowed. `pinned`: host memory, page-locked if a CUDA
-/// device exists. Throws OutOfMemory after one retry with an emptied cache.
+/// device exists. Throws OutOfMemory; backends try once more with an emptied cache before that.
 Ref<Storage> allocate_storage(size_t bytes, Stream stream, bool pinned = false);
 /// Foreign memory; `deleter`, if any, is called when the last tensor goes.
 Ref<Storage> adopt_storage(void* data, size_t bytes, Device device, std::function<void(void*)> deleter);
 
 /// Memory of a device as the pool sees it.
 MemoryStats memory_stats(Device device);
-/// "cuda:0: 11.2 GiB in use (peak 12.0), 0.9 cached, 16.0 total, 1234 storages"
+/// "11.2 MiB in use by 12 tensors (peak 12.0), 0.9 cached"
 std::string to_string(const MemoryStats& stats);
 /// Gives cached memory of the device back to the system.
 void empty_cache(Device device);

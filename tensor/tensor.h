@@ -5,6 +5,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <iosfwd>
 #include <optional>
 #include <span>
 #include <string>
@@ -188,6 +189,8 @@ std::ostream& operator<<(std::ostream& out, const Tensor& x);
 namespace ops {
 /// A view of x's storage. No checks beyond debug asserts: for operations that computed the geometry.
 Tensor view(const Tensor& x, const Shape& shape, const Strides& strides, int64_t offset);
+/// Uninitialised, with given gap-free strides. No checks.
+Tensor empty_strided(const Shape& shape, const Strides& strides, DType dtype, Device device);
 }  // namespace ops
 
 }  // namespace weft

@@ -1,0 +1,358 @@
+#include "weft/autograd/engine.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <unordered_set>
+
+#include "weft/autograd/ops/binary.h"
+#include "weft/autograd/record_scope.h"
+#include "weft/autograd/running.h"
+
+namespace weft::autograd {
+
+namespace {
+
+// Heap order: the largest number on top.
+bool earlier(const Node* a, const Node* b) { return a->number() < b->number(); }
+
+// Per-edge scratch of one node; nodes with more than eight inputs (concatenations, joint nodes) pay an allocation.
+template <class T>
+class Scratch {
+ public:
+  explicit Scratch(size_t n) : heap_(n > 8 ? new T[n]() : nullptr), span_(heap_ ? heap_.get() : inline_, n) {}
+  std::span<T> get() { return span_; }
+
+ private:
+  T inline_[8] = {};
+  std::unique_ptr<T[]> heap_;
+  std::span<T> span_;
+};
+
+class RunningGuard {
+ public:
+  explicit RunningGuard(const char* name) noexcept : previous_(running_operation()) { running_operation() = name; }
+  ~RunningGuard() { running_operation() = previous_; }
+  RunningGuard(const RunningGuard&) = delete;
+  RunningGuard& operator=(const RunningGuard&) = delete;
+
+ private:
+  const char* previous_;
+};
+
+}  // namespace
+
+void wait_for(const Contribution& contribution) {
+  const Stream here = current_stream(contribution.stream.device);
+  if (here == contribution.stream || here.device.is_cpu()) return;
+  Event computed;
+  computed.record(contribution.stream);
+  here.wait(computed);
+  contribution.gradient.storage().record_stream(here);
+}
+
+Tensors sum_by_output(std::vector<Contribution>& contributions, uint32_t outputs) {
+  std::sort(contributions.begin(), contributions.end(), [](const Contribution& a, const Contribution& b) {
+    return a.consumer != b.consumer ? a.consumer > b.consumer : a.edge < b.edge;
+  });
+  Tensors sums(outputs);
+  for (Contribution& c : contributions) {
+    wait_for(c);
+    Tensor& sum = sums[c.output];
+    sum = sum.defined() ? add(sum, c.gradient) : std::move(c.gradient);
+  }
+  contributions.clear();
+  return sums;
+}
+
+Engine::Engine(const Tensors& heads, const Tensors& head_grads, const Tensors& variables, const Options& options)
+    : options_(options), heads_(heads), head_grads_(head_grads), variables_(variables), captured_(variables.size()) {}
+
+// A pass that failed may leave gradients and claims in nodes it did not reach.
+Engine::~Engine() {
+  const auto clean = [this](Node* node) {
+    if (node->pass_.load(std::memory_order_relaxed) != this) return;
+    node->arrived_ = Tensor();
+    node->incoming_.reset();
+    node->pending_ = 0;
+    node->pass_.store(nullptr, std::memory_order_release);
+  };
+  for (Node* node : order_) clean(node);
+  for (Queue& queue : queues_) std::for_each(queue.heap.begin(), queue.heap.end(), clean);
+}
+
+void Engine::claim(Node* node) {
+  Engine* holder = nullptr;
+  if (!node->pass_.compare_exchange_strong(holder, this, std::memory_order_acq_rel) && holder != this)
+    fail<AutogradError>("backward of ", node->name(),
+                        ": another thread's backward is using this graph; run one after the other with retain_graph, or "
+                        "record a graph per thread");
+}
+
+// All nodes that the heads reach, in descending order of numbers.
+void Engine::discover() {
+  std::unordered_set<Node*> seen;
+  std::vector<Node*> stack;
+  const auto visit = [&](Node* node) {
+    if (seen.insert(node).second) stack.push_back(node);
+  };
+  for (const Tensor& head : heads_) visit(edge_of(head).node.raw());
+  while (!stack.empty()) {
+    Node* node = stack.back();
+    stack.pop_back();
+    order_.push_back(node);
+    for (const Edge& edge : node->edges())
+      if (edge.node) visit(edge.node.raw());
+  }
+  std::sort(order_.begin(), order_.end(), [](Node* a, Node* b) { return a->number() > b->number(); });
+  discovered_ = true;
+  if (options_.store) return;
+  for (const Tensor& variable : variables_) needed_[edge_of(variable).node.raw()] = true;
+  for (auto node = order_.rbegin(); node != order_.rend(); ++node) {  // inputs before consumers
+    bool& mark = needed_[*node];
+    for (const Edge& edge : (*node)->edges()) mark = mark || (edge.node && needed_[edge.node.raw()]);
+  }
+}
+
+bool Engine::needed(Node* node) const {
+  if (options_.store) return true;
+  const auto found = needed_.find(node);
+  return found != needed_.end() && found->second;
+}
+
+void Engine::start(Executor* executor) {
+  if (executor || !options_.store) discover();
+  std::vector<Device> devices;
+  if (executor)
+    for (Node* node : order_)
+      if (std::find(devices.begin(), devices.end(), node->stream().device) == devices.end())
+        devices.push_back(node->stream().device);
+  std::sort(devices.begin(), devices.end());
+  parallel_ = devices.size() > 1;
+  queues_ = std::vector<Queue>(parallel_ ? devices.size() : 1);
+  if (parallel_) {
+    for (size_t i = 0; i < devices.size(); ++i) queue_of_[devices[i]] = i;
+    count_pending();
+  }
+  for (size_t i = 0; i < heads_.size(); ++i) {
+    const Edge edge = edge_of(heads_[i]);
+    deliver(edge, {std::numeric_limits<uint64_t>::max(), static_cast<uint32_t>(i), edge.output,
+                   current_stream(heads_[i].device()), head_grads_[i]});
+  }
+  if (parallel_)
+    run_on(devices, *executor);
+  else
+    run_serially();
+}
+
+void Engine::count_pending() {
+  for (Node* node : order_)
+    if (!node->is_leaf() && needed(node)) {
+      claim(node);
+      node->pending_ = 0;
+      ++remaining_;
+    }
+  const auto count = [&](const Edge& edge) {
+    if (edge.node && !edge.node->is_leaf() && needed(edge.node.raw())) ++edge.node->pending_;
+  };
+  for (const Tensor& head : heads_) count(edge_of(head));
+  for (Node* node : order_)
+    if (needed(node))
+      for (const Edge& edge : node->edges()) count(edge);
+}
+
+void Engine::run(Executor* executor) {
+  try {
+    start(executor);
+    finish_leaves();
+  } catch (...) {
+    release_graph();
+    throw;
+  }
+}
+
+void Engine::run_serially() {
+  auto& heap = queues_[0].heap;
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), earlier);
+    Node* node = heap.back();
+    heap.pop_back();
+    struct Unclaim {  // also when the node throws: it has left the heap, which the destructor cleans
+      Node* node;
+      ~Unclaim() {
+        node->arrived_ = Tensor();
+        node->incoming_.reset();
+        node->pass_.store(nullptr, std::memory_order_release);
+      }
+    } unclaim{node};
+    run_node(node);
+  }
+}
+
+void Engine::run_on(std::span<const Device> devices, Executor& executor) {
+  executor.run(devices, [this](int i) { work(static_cast<size_t>(i)); });
+  if (error_) std::rethrow_exception(error_);
+}
+
+// A device's worker: runs what is ready on its queue until all nodes of the pass ran or one failed anywhere.
+void Engine::work(size_t index) {
+  Queue& queue = queues_[index];
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    queue.ready.wait(lock, [&] { return !queue.heap.empty() || remaining_ == 0 || error_; });
+    if (remaining_ == 0 || error_) return;
+    std::pop_heap(queue.heap.begin(), queue.heap.end(), earlier);
+    Node* node = queue.heap.back();
+    queue.heap.pop_back();
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      run_node(node);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    if (failure && !error_) error_ = failure;
+    if (--remaining_ == 0 || error_)
+      for (Queue& other : queues_) other.ready.notify_all();
+  }
+}
+
+Tensors Engine::gather(Node* node) {
+  Tensors dys;
+  if (node->incoming_) {
+    dys = sum_by_output(node->incoming_->contributions, node->outputs());
+  } else {
+    dys.resize(node->outputs());
+    dys[0] = std::move(node->arrived_);
+  }
+  return dys;
+}
+
+void Engine::apply_hooks(Node* node, Tensors& dys) {
+  for (const auto& entry : *node->hooks_) {
+    Tensor& dy = dys[entry.output];
+    if (!dy.defined()) continue;
+    if (Tensor replaced = entry.hook(dy); replaced.defined()) dy = std::move(replaced);
+  }
+}
+
+void Engine::run_node(Node* node) {
+  WEFT_CHECK(AutogradError, !node->released_, "backward of ", node->name(),
+             ": the graph of this loss was already used and released; pass retain_graph to the first call");
+  const DeviceGuard device(node->stream().device);
+  std::optional<StreamGuard> stream;
+  if (current_stream() != node->stream()) stream.emplace(node->stream());
+  const ModeGuard mode({options_.create_graph, options_.train_mode});
+  const RunningGuard running(node->name());
+  Tensors dys = gather(node);
+  if (node->hooks_) apply_hooks(node, dys);
+  for (size_t i = 0; i < variables_.size(); ++i) {
+    const Edge edge = edge_of(variables_[i]);
+    if (edge.node.raw() == node) captured_[i] = dys[edge.output];
+  }
+  const std::span<Edge> edges = node->edges();
+  Scratch<bool> wanted(edges.size());
+  Scratch<Tensor> dxs(edges.size());
+  bool any = false;
+  for (size_t i = 0; i < edges.size(); ++i)
+    any |= wanted.get()[i] = edges[i].node && needed(edges[i].node.raw());
+  const bool arrived = std::any_of(dys.begin(), dys.end(), [](const Tensor& dy) { return dy.defined(); });
+  if (any && arrived) node->pull(dys, wanted.get(), dxs.get());
+  if (!options_.retain_graph && !options_.create_graph) {
+    node->released_ = true;
+    node->drop_saved();
+  }
+  std::unique_lock<std::mutex> lock;
+  if (parallel_) lock = std::unique_lock(mutex_);
+  for (uint32_t i = 0; i < edges.size(); ++i)
+    if (wanted.get()[i])
+      deliver(edges[i], {node->number(), i, edges[i].output, current_stream(), std::move(dxs.get()[i])});
+}
+
+// In a parallel pass the caller holds the mutex, and an undefined gradient, which is zero, counts as arrived.
+void Engine::deliver(const Edge& to, Contribution contribution) {
+  Node* node = to.node.raw();
+  if (!needed(node) || (!parallel_ && !contribution.gradient.defined())) return;
+  if (contribution.gradient.defined()) contribution.stream = current_stream(contribution.gradient.device());
+  if (node->is_leaf()) {
+    if (contribution.gradient.defined()) ends_[node].push_back(std::move(contribution));
+    return;
+  }
+  bool first = false;
+  if (!parallel_ && node->pass_.load(std::memory_order_relaxed) != this) {
+    claim(node);
+    first = true;
+  }
+  const bool simple = !parallel_ && node->outputs() == 1 &&
+                      (!contribution.gradient.defined() || current_stream(node->stream().device) == node->stream());
+  if (contribution.gradient.defined()) {
+    if (simple) {
+      Tensor& sum = node->arrived_;
+      sum = sum.defined() ? add(sum, contribution.gradient) : std::move(contribution.gradient);
+    } else {
+      if (!node->incoming_) node->incoming_ = std::make_unique<Node::Incoming>();
+      node->incoming_->contributions.push_back(std::move(contribution));
+    }
+  }
+  if (first || (parallel_ && --node->pending_ == 0)) push(node);
+}
+
+void Engine::push(Node* node) {
+  Queue& queue = queues_[parallel_ ? queue_of_.at(node->stream().device) : 0];
+  queue.heap.push_back(node);
+  std::push_heap(queue.heap.begin(), queue.heap.end(), earlier);
+  if (parallel_) queue.ready.notify_one();
+}
+
+// Sums first, for all leaves; then stores. What can fail comes before anything changes.
+void Engine::finish_leaves() {
+  const ModeGuard mode({options_.create_graph, options_.train_mode});
+  std::vector<std::pair<Node*, Contributions*>> ends;
+  for (auto& [node, contributions] : ends_) ends.emplace_back(node, &contributions);
+  std::sort(ends.begin(), ends.end(), [](const auto& a, const auto& b) { return a.first->number() < b.first->number(); });
+  std::vector<std::pair<Leaf*, Tensor>> stored;
+  for (auto& [node, contributions] : ends) {
+    const DeviceGuard device(node->stream().device);
+    Tensors gradient = sum_by_output(*contributions, 1);
+    if (node->hooks_) apply_hooks(node, gradient);
+    for (size_t i = 0; i < variables_.size(); ++i)
+      if (edge_of(variables_[i]).node.raw() == node) captured_[i] = gradient[0];
+    auto* leaf = static_cast<Leaf*>(node);
+    if (options_.store && leaf->request() != GradReq::null) stored.emplace_back(leaf, std::move(gradient[0]));
+  }
+  store(stored);
+}
+
+void Engine::store(std::vector<std::pair<Leaf*, Tensor>>& gradients) {
+  static std::mutex& leaves = *new std::mutex;  // two passes may share a leaf that adds
+  const std::lock_guard lock(leaves);
+  for (auto& [leaf, gradient] : gradients)
+    if (leaf->request() == GradReq::add && leaf->grad().defined()) gradient = add(leaf->grad(), gradient);
+  for (auto& [leaf, gradient] : gradients) {
+    leaf->set_grad(std::move(gradient));
+    leaf->set_stale(false);
+  }
+}
+
+// After a failure: nothing of this graph can be used again, and write-gradients that it would have replaced are stale.
+void Engine::release_graph() noexcept {
+  try {
+    if (!discovered_) discover();
+  } catch (...) {
+    return;  // out of host memory while cleaning up; the claims are still undone by the destructor
+  }
+  for (Node* node : order_) {
+    Engine* holder = node->pass_.load(std::memory_order_acquire);
+    if (holder && holder != this) continue;
+    if (node->is_leaf()) {
+      auto* leaf = static_cast<Leaf*>(node);
+      if (options_.store && leaf->request() == GradReq::write) leaf->set_stale(true);
+    } else {
+      node->released_ = true;
+      node->drop_saved();
+    }
+  }
+}
+
+}  // namespace weft::autograd

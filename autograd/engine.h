@@ -1,0 +1,77 @@
+// Engine: one backward pass. Private to autograd/; users call backward() and grad().
+//
+// In one thread the pass is a heap of nodes by descending number. Over several devices it is the same pass with a heap per
+// device, each drained by that device's worker; a node is ready when all its gradients have arrived. Nothing recurses and
+// no pullback waits.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <unordered_map>
+
+#include "weft/autograd/backward.h"
+#include "weft/autograd/incoming.h"
+
+namespace weft::autograd {
+
+class Engine {
+ public:
+  struct Options {
+    bool retain_graph = false;
+    bool create_graph = false;
+    bool train_mode = true;
+    bool store = true;  ///< store gradients in the leaves; else only capture those of `variables`
+  };
+
+  Engine(const Tensors& heads, const Tensors& head_grads, const Tensors& variables, const Options& options);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  void run(Executor* executor);
+  /// The gradients of the variables, undefined where none arrived.
+  Tensors take_captured() { return std::move(captured_); }
+
+ private:
+  struct Queue {
+    std::vector<Node*> heap;
+    std::condition_variable ready;
+  };
+  using Contributions = std::vector<Contribution>;
+
+  void start(Executor* executor);
+  void discover();
+  void claim(Node* node);
+  void count_pending();
+  void run_serially();
+  void run_on(std::span<const Device> devices, Executor& executor);
+  void work(size_t queue);
+  void run_node(Node* node);
+  Tensors gather(Node* node);
+  void apply_hooks(Node* node, Tensors& dys);
+  void deliver(const Edge& to, Contribution contribution);
+  void push(Node* node);
+  void finish_leaves();
+  static void store(std::vector<std::pair<Leaf*, Tensor>>& gradients);
+  void release_graph() noexcept;
+  bool needed(Node* node) const;
+
+  Options options_;
+  Tensors heads_;
+  Tensors head_grads_;
+  Tensors variables_;
+  Tensors captured_;
+  std::vector<Node*> order_;                       // all nodes of the pass, filled by discover()
+  std::unordered_map<Node*, bool> needed_;         // filled for grad(): does it lead to a variable
+  std::unordered_map<Node*, Contributions> ends_;  // what arrived at leaves
+  bool discovered_ = false;
+
+  bool parallel_ = false;
+  std::mutex mutex_;
+  std::vector<Queue> queues_;
+  std::unordered_map<Device, size_t> queue_of_;
+  int64_t remaining_ = 0;
+  std::exception_ptr error_;
+};
+
+}  // namespace weft::autograd
