@@ -21,8 +21,7 @@ inline void check(cudnnStatus_t status, const char* operation) {
 /// "CUDNN_STATUS_NOT_SUPPORTED (what cuDNN said last in this thread)"
 std::string describe(cudnnStatus_t status);
 
-namespace detail {
-// The tag cuDNN wants beside a value of each type.
+/// The tag that cuDNN wants beside a value of each type.
 template <class T>
 inline constexpr auto dnn_type = nullptr;
 template <>
@@ -45,7 +44,6 @@ template <>
 inline constexpr auto dnn_type<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
 template <>
 inline constexpr auto dnn_type<cudnnBackendNumericalNote_t> = CUDNN_TYPE_NUMERICAL_NOTE;
-}  // namespace detail
 
 /// Every function but finalize() throws Error on a failed call. A descriptor is read-only once it is finalised, and what
 /// it refers to must live as long as it.
@@ -67,7 +65,7 @@ class Descriptor {
 
   template <class T>
   Descriptor& set(cudnnBackendAttributeName_t name, const T* values, int64_t count) {
-    check(cudnnBackendSetAttribute(handle_, name, detail::dnn_type<T>, count, values), "cudnnBackendSetAttribute");
+    check(cudnnBackendSetAttribute(handle_, name, dnn_type<T>, count, values), "cudnnBackendSetAttribute");
     return *this;
   }
   template <class T>
@@ -88,7 +86,7 @@ class Descriptor {
   template <class T>
   int64_t read(cudnnBackendAttributeName_t name, T* values, int64_t capacity) const {
     int64_t count = 0;
-    check(cudnnBackendGetAttribute(handle_, name, detail::dnn_type<T>, capacity, &count, values),
+    check(cudnnBackendGetAttribute(handle_, name, dnn_type<T>, capacity, &count, values),
           "cudnnBackendGetAttribute");
     return count;
   }
