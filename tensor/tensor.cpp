@@ -1,8 +1,5 @@
 #include "weft/tensor/tensor.h"
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/fill.h"
@@ -25,12 +22,12 @@ void copy_to_host(const Tensor& x, DType dtype, void* host) {
   // Convert where the data lies, then move: the smaller of two ways for one extra buffer.
   const Tensor converted = ops::contiguous(ops::cast(x, dtype));
   const Tensor target = from_blob(host, x.shape(), {.dtype = dtype});
-  ops::copy_(target, converted);
+  ops::copy(target, converted);
 }
 
 Tensor copy_from_host(const void* host, const Shape& shape, DType dtype, Device device) {
   Tensor x = empty(shape, {.dtype = dtype, .device = device});
-  if (x.numel() > 0) ops::copy_(x, from_blob(const_cast<void*>(host), shape, {.dtype = dtype}));
+  if (x.numel() > 0) ops::copy(x, from_blob(const_cast<void*>(host), shape, {.dtype = dtype}));
   return x;
 }
 
@@ -90,7 +87,7 @@ Tensor ops::empty_strided(const Shape& shape, const Strides& strides, DType dtyp
 
 Tensor full(const Shape& shape, double value, const TensorOptions& options) {
   Tensor x = empty(shape, options);
-  ops::fill_(x, value);
+  ops::fill(x, value);
   return x;
 }
 
@@ -99,23 +96,18 @@ Tensor ones(const Shape& shape, const TensorOptions& options) { return full(shap
 
 Tensor zeros_like(const Tensor& x) {
   Tensor y = empty_like(x);
-  ops::fill_(y, 0);
+  ops::fill(y, 0);
   return y;
 }
 
 Tensor ones_like(const Tensor& x) {
   Tensor y = empty_like(x);
-  ops::fill_(y, 1);
+  ops::fill(y, 1);
   return y;
 }
 
 Tensor arange(double start, double stop, double step, const TensorOptions& options) {
-  WEFT_CHECK(ShapeError, step != 0 && std::isfinite(step) && std::isfinite(start) && std::isfinite(stop),
-             "arange: from ", start, " to ", stop, " by ", step, "; the step must not be zero and all must be finite");
-  const double count = std::ceil((stop - start) / step);
-  Tensor x = empty({std::max<int64_t>(0, static_cast<int64_t>(count))}, options);
-  ops::arange_(x, start, step);
-  return x;
+  return ops::arange(start, stop, step, options);
 }
 
 Tensor from_blob(void* data, const Shape& shape, const BlobOptions& options) {

@@ -48,12 +48,19 @@ Tensor dense_like(const Tensor& x) {
   return is_permuted_dense(x.shape(), x.strides()) ? x : ops::contiguous(x);
 }
 
+Tensor contiguous(const Tensor& x, Layout layout) {
+  if (x.is_contiguous(layout)) return x;
+  const Tensor y = empty_strided(x.shape(), strides_of(x.shape(), layout), x.dtype(), x.device());
+  copy(y, x);
+  return y;
+}
+
 Tensor with_strides_of(const Tensor& x, const Tensor& reference) {
   bool same = true;
   for (int i = 0; i < x.rank(); ++i) same &= x.shape()[i] == 1 || x.strides()[i] == reference.strides()[i];
   if (same) return x;
   const Tensor y = empty_strided(x.shape(), reference.strides(), x.dtype(), x.device());
-  ops::copy_(y, x);
+  copy(y, x);
   return y;
 }
 
