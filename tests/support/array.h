@@ -53,7 +53,7 @@ std::string difference(const Array& got, const Array& expected, Tolerance tolera
 /// The same with a tolerance relative to the largest |expected|: for gradients, whose elements are sums that cancel.
 std::string gradient_difference(const Array& got, const Array& expected, double relative);
 
-/// How a tensor lies in memory; all but contiguous have NaN (or 77) in the storage around the elements.
+/// How a tensor lies in memory; slices and strides have NaN (or 77) in the storage around the elements.
 enum class Arrangement : uint8_t { contiguous, transposed, channels_last, offset_slice, stride_2, expanded_first, expanded_last };
 inline constexpr int arrangements = 7;
 const char* name_of(Arrangement arrangement);

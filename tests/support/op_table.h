@@ -28,6 +28,7 @@
 #include <optional>
 #include <source_location>
 #include <string>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -78,7 +79,7 @@ struct Row {
   RowOptions options;
   std::function<std::string()> error;  ///< of an error row: runs it, says what is wrong
   bool plans[cells] = {};
-  std::string reasons[cells];
+  std::string reasons[cells] = {};
   std::string file;
   int line = 0;
 };

@@ -1,0 +1,95 @@
+// main() of the test programs: doctest, the rows of the op table, and what must hold after every case: no storage left
+// alive, no report of the simulator. A run without cases is a failure.
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "tests/support/hooks.h"
+#include "tests/support/op_table_run.h"
+#include "weft/tensor/storage.h"
+
+namespace weft::test {
+
+namespace {
+
+int skipped_cuda = 0;
+int failures_after_cases = 0;
+bool no_cases = false;
+
+int64_t live_storages() {
+  int64_t live = 0;
+  for (int i = 0; i < max_cpu_devices; ++i) live += memory_stats({DeviceType::cpu, i}).live_storages;
+  for (int i = 0; i < device_count(DeviceType::cuda); ++i) live += memory_stats({DeviceType::cuda, i}).live_storages;
+  return live;
+}
+
+void fail_after(const doctest::TestCaseData& test, const std::string& text) {
+  ++failures_after_cases;
+  std::printf("%s:%u: FAILED after the case '%s': %s\n", test.m_file.c_str(), test.m_line, test.m_name, text.c_str());
+}
+
+struct Listener : doctest::IReporter {
+  explicit Listener(const doctest::ContextOptions&) {}
+  void test_case_start(const doctest::TestCaseData& test) override {
+    test_ = &test;
+    set_running_case(test.m_name);
+    live_ = live_storages();
+  }
+  void test_case_end(const doctest::CurrentTestCaseStats&) override {
+    if (weft_test_after_case)
+      if (const std::string text = weft_test_after_case(); !text.empty()) fail_after(*test_, text);
+    if (const int64_t live = live_storages(); live != live_)
+      fail_after(*test_, std::to_string(live) + " storages are alive, " + std::to_string(live_) + " were before");
+  }
+  void test_run_end(const doctest::TestRunStats& stats) override { no_cases = stats.numTestCasesPassingFilters == 0; }
+  void report_query(const doctest::QueryData&) override {}
+  void test_run_start() override {}
+  void test_case_reenter(const doctest::TestCaseData&) override {}
+  void test_case_exception(const doctest::TestCaseException&) override {}
+  void subcase_start(const doctest::SubcaseSignature&) override {}
+  void subcase_end() override {}
+  void log_assert(const doctest::AssertData&) override {}
+  void log_message(const doctest::MessageData&) override {}
+  void test_case_skipped(const doctest::TestCaseData&) override {}
+
+ private:
+  const doctest::TestCaseData* test_ = nullptr;
+  int64_t live_ = 0;
+};
+
+}  // namespace
+
+bool cuda_or_skip() {
+  if (device_count(DeviceType::cuda) > 0) return true;
+  ++skipped_cuda;
+  return false;
+}
+
+}  // namespace weft::test
+
+REGISTER_LISTENER("weft", 1, weft::test::Listener);
+
+int main(int argc, char** argv) {
+  using namespace weft;
+  doctest::Context context(argc, argv);
+  context.setOption("no-version", true);
+  const char* require = std::getenv("WEFT_REQUIRE_CUDA");
+  if (require && std::string(require) == "1" && device_count(DeviceType::cuda) == 0) {
+    std::printf("WEFT_REQUIRE_CUDA is 1, but %s\n", why_unavailable(DeviceType::cuda).c_str());
+    return 1;
+  }
+  test::register_rows();
+  const int result = context.run();
+  if (context.shouldExit()) return result;
+  std::printf("%s", test::matrix_of_runs().c_str());
+  if (test::skipped_cuda)
+    std::printf("SKIPPED: %d cases or cells that need CUDA (%s)\n", test::skipped_cuda, why_unavailable(DeviceType::cuda).c_str());
+  if (test::failures_after_cases) std::printf("FAILED: %d findings after cases\n", test::failures_after_cases);
+  if (test::no_cases) std::printf("FAILED: no test case matches the filters\n");
+  std::printf("seed %llu (WEFT_TEST_SEED)\n", static_cast<unsigned long long>(test::test_seed()));
+  return result || test::failures_after_cases || test::no_cases;
+}
