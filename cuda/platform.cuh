@@ -45,7 +45,8 @@ __device__ inline void atomic_min(uint64_t* word, uint64_t value) {
   atomicMin(reinterpret_cast<unsigned long long*>(word), static_cast<unsigned long long>(value));
 }
 
-/// One access of sizeof(P) bytes, 2 to 16, to an address aligned to that. P: trivially copyable, alignas its size.
+/// One access of sizeof(P) bytes to an address aligned to alignof(P): wide where P is an aligned struct of 4 to 32 bytes.
+/// P: trivially copyable.
 template <class P>
 __device__ inline P load_as(const void* address) {
   return *static_cast<const P*>(address);

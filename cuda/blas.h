@@ -1,0 +1,40 @@
+// cuBLAS: check() for its status, and its handle made ready for one call on a stream.
+#pragma once
+
+#include <cublas_v2.h>
+
+#include <cstddef>
+
+#include "weft/cuda/check.h"
+#include "weft/cuda/stream.h"
+
+namespace weft::cuda {
+
+/// Throws for a failed call: OutOfMemory if memory ran out, else Error `matmul: cuBLAS failed with CUBLAS_STATUS_…`.
+[[noreturn]] void raise(cublasStatus_t status, const char* operation);
+inline void check(cublasStatus_t status, const char* operation) {
+  if (status != CUBLAS_STATUS_SUCCESS) [[unlikely]]
+    raise(status, operation);
+}
+
+/// This thread's handle of the stream's device, on that stream, until the end of the scope: host scalars, no atomics,
+/// sums of 16-bit products in f32, and a workspace of the stream's own. So a product has the same bits every time,
+/// whatever other streams do. The device is the current one meanwhile.
+class BlasScope {
+ public:
+  BlasScope(Stream stream, const char* operation);
+  ~BlasScope();
+  BlasScope(const BlasScope&) = delete;
+  BlasScope& operator=(const BlasScope&) = delete;
+
+  cublasHandle_t handle() const { return handle_; }
+
+ private:
+  DeviceScope device_;
+  Stream stream_;
+  cublasHandle_t handle_;
+  size_t bytes_;
+  void* workspace_;
+};
+
+}  // namespace weft::cuda

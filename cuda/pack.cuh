@@ -1,0 +1,50 @@
+// Packs: a few neighbouring elements moved by one access, where addresses allow it.
+#pragma once
+
+#include "weft/cuda/platform.cuh"
+#include "weft/tensor/dtype.h"
+
+namespace weft::cuda {
+
+/// Four elements, or two of 8 bytes: 4 to 16 bytes.
+template <class T>
+inline constexpr int pack_size = sizeof(T) == 8 ? 2 : 4;
+
+/// N is given where operands of different types move together.
+template <class T, int N = pack_size<T>>
+struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
+  T v[N];
+};
+
+/// True if a Pack<T, N> may be loaded from (and stored to) the address.
+template <class T, int N = pack_size<T>>
+bool holds_packs(const void* address) {
+  return reinterpret_cast<uintptr_t>(address) % alignof(Pack<T, N>) == 0;
+}
+
+/// Elements i … of x[0, n); those past the end are 0. `wide`: x holds packs, and i is a multiple of N.
+template <class T, int N = pack_size<T>>
+__device__ inline Pack<T, N> load4(const T* x, int64_t i, int64_t n, bool wide) {
+  if (wide && i + N <= n) return load_as<Pack<T, N>>(x + i);
+  Pack<T, N> pack = {};
+#pragma unroll
+  for (int j = 0; j < N; ++j)
+    if (i + j < n) pack.v[j] = x[i + j];
+  return pack;
+}
+
+template <class T, int N>
+__device__ inline void store4(T* y, int64_t i, int64_t n, bool wide, const Pack<T, N>& pack) {
+  if (wide && i + N <= n) {
+    store_as(y + i, pack);
+    return;
+  }
+#pragma unroll
+  for (int j = 0; j < N; ++j)
+    if (i + j < n) y[i + j] = pack.v[j];
+}
+
+/// Packs of N that cover n elements.
+constexpr int64_t packs_of(int64_t n, int pack) { return (n + pack - 1) / pack; }
+
+}  // namespace weft::cuda

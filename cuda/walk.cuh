@@ -1,0 +1,106 @@
+// Walk: the element offsets of K operands at a flat position, by divisions that are cheap on the device.
+#pragma once
+
+#include <cstdint>
+
+#include "weft/cuda/pack.cuh"
+#include "weft/tensor/collapsed.h"
+
+namespace weft::cuda {
+
+/// Division of numbers below 2^31 by a number known beforehand: a multiplication and a shift.
+/// Granlund and Montgomery, "Division by invariant integers using multiplication", 1994.
+struct Divider {
+  uint32_t divisor = 1, magic = 1, shift = 0;
+
+  Divider() = default;
+  explicit Divider(uint32_t d) : divisor(d) {
+    while (shift < 31 && (uint32_t{1} << shift) < d) ++shift;
+    const uint64_t one = 1;
+    magic = static_cast<uint32_t>(((one << 32) * ((one << shift) - d)) / d + 1);
+  }
+  __device__ uint32_t divide(uint32_t n) const {
+    return (static_cast<uint32_t>(static_cast<uint64_t>(n) * magic >> 32) + n) >> shift;
+  }
+};
+
+/// Passed to kernels by value.
+template <int K>
+struct Walk {
+  int rank = 0;
+  bool small = false;   ///< positions fit the dividers
+  bool packed = false;  ///< packs never straddle rows; each operand's row is contiguous and aligned, or one value
+  int64_t numel = 0;
+  int64_t extent[max_rank] = {};
+  int64_t stride[K][max_rank] = {};
+  Divider divider[max_rank] = {};
+
+  struct Offsets {
+    int64_t at[K];
+  };
+  __device__ Offsets offsets(int64_t i) const {
+    Offsets offsets = {};
+    uint32_t narrow = static_cast<uint32_t>(i);
+    for (int d = rank - 1; d >= 0; --d) {
+      int64_t coordinate;
+      if (small) {
+        const uint32_t quotient = divider[d].divide(narrow);
+        coordinate = narrow - quotient * divider[d].divisor;
+        narrow = quotient;
+      } else {
+        const int64_t quotient = i / extent[d];
+        coordinate = i - quotient * extent[d];
+        i = quotient;
+      }
+#pragma unroll
+      for (int k = 0; k < K; ++k) offsets.at[k] += coordinate * stride[k][d];
+    }
+    return offsets;
+  }
+  /// In a packed walk: true if operand k has one value along the fastest dimension.
+  __device__ bool is_splat(int k) const { return stride[k][rank - 1] == 0; }
+};
+
+/// Elements of a packed walk: a pack, or one value in all places.
+template <class T, int N = pack_size<T>>
+__device__ inline Pack<T, N> load_walked(const T* x, int64_t offset, bool splat) {
+  if (!splat) return load_as<Pack<T, N>>(x + offset);
+  Pack<T, N> pack;
+  const T value = x[offset];
+#pragma unroll
+  for (int j = 0; j < N; ++j) pack.v[j] = value;
+  return pack;
+}
+
+/// An operand of a walk: where it lies, and how its packs are aligned.
+struct WalkOperand {
+  const void* data;
+  size_t alignment;
+};
+template <class T, int N>
+WalkOperand walked(const void* data) { return {data, alignof(Pack<T, N>)}; }
+
+/// Operands in the order of `geometry`; packs are of `pack` elements.
+template <int K>
+Walk<K> walk_of(const Collapsed& geometry, const WalkOperand (&operands)[K], int pack) {
+  Walk<K> walk;
+  walk.rank = geometry.rank;
+  walk.numel = geometry.numel;
+  walk.small = geometry.numel < (int64_t{1} << 31);
+  const int last = geometry.rank - 1;
+  walk.packed = last >= 0 && geometry.extent[last] % pack == 0 && geometry.stride[0][last] == 1;
+  for (int d = 0; d < geometry.rank; ++d) {
+    walk.extent[d] = geometry.extent[d];
+    if (walk.small) walk.divider[d] = Divider(static_cast<uint32_t>(geometry.extent[d]));
+    for (int k = 0; k < K; ++k) walk.stride[k][d] = geometry.stride[k][d];
+  }
+  for (int k = 0; k < K && walk.packed; ++k) {
+    const int64_t inner = geometry.stride[k][last];
+    if (inner == 0) continue;
+    walk.packed = inner == 1 && reinterpret_cast<uintptr_t>(operands[k].data) % operands[k].alignment == 0;
+    for (int d = 0; d < last; ++d) walk.packed = walk.packed && geometry.stride[k][d] % pack == 0;
+  }
+  return walk;
+}
+
+}  // namespace weft::cuda
