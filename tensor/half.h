@@ -20,6 +20,21 @@ namespace detail {
 WEFT_INLINE uint32_t float_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
 WEFT_INLINE float bits_float(uint32_t x) { return __builtin_bit_cast(float, x); }
 
+#if defined(__CUDA_ARCH__)
+
+WEFT_INLINE uint16_t half_from_float(float x) {
+  uint16_t half;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(x));
+  return half;
+}
+WEFT_INLINE float half_to_float(uint16_t half) {
+  float x;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(half));
+  return x;
+}
+
+#else
+
 // IEEE binary16 from binary32. Subnormals come out of one float addition whose unit in the last place is 2^-24.
 WEFT_INLINE uint16_t half_from_float(float x) {
   uint32_t bits = float_bits(x);
@@ -43,6 +58,8 @@ WEFT_INLINE float half_to_float(uint16_t h) {
   if (rest < 0x400u) return bits_float(sign | float_bits(bits_float((rest << 13) + 0x38800000u) - 0x1p-14f));
   return bits_float(sign | ((rest << 13) + 0x38000000u));
 }
+
+#endif
 
 WEFT_INLINE uint16_t bfloat_from_float(float x) {
   const uint32_t bits = float_bits(x);
