@@ -1,5 +1,5 @@
 // Batch norm in its parts, so that statistics can be merged over devices between them:
-//   mean, var = statistics(x);   r = 1 / sqrt(var + eps);   y = relu?((x - mean) r gamma + beta)
+//   mean, var = statistics(x);   r = 1 / sqrt(var + eps);   y = relu?((x - mean) (r gamma) + beta)
 // Backward, with dz = dy where y > 0 (all of dy without ReLU) and xh = (x - mean) r:
 //   dbeta = sum dz,  dgamma = sum dz xh,  dx = gamma r (dz - dbeta / count - xh dgamma / count)   (training)
 //                                         dx = gamma r dz                                         (given statistics)
@@ -38,7 +38,7 @@ struct BatchNormFinishArgs {
   void* running_mean;  ///< C [channels], or null, as running_var
   void* running_var;
 };
-/// y = ((x - mean) inverse_std) gamma + beta, then max(y, 0) with NaN kept if `relu`.
+/// y = (x - mean) (inverse_std gamma) + beta, then max(y, 0) with NaN kept if `relu`.
 struct BatchNormArgs {
   DType dtype;
   int64_t rows, channels;

@@ -68,15 +68,16 @@ struct CrossEntropySettings {
   int64_t axis = 1;           ///< of the classes
   int64_t ignore_label = -1;  ///< positions with this label do not count
 };
-/// What the forward pass gives, of the compute dtype: log_sum, loss and the shapes of the labels; the others are scalars.
+/// What the forward pass gives, of the compute dtype: log_sum and loss have the labels' shape, the others are scalars.
 template <class T>
 struct CrossEntropyOutputs {
   T log_sum, loss, sum, weight, mean;
 };
-/// logits [N, C, d…] (C at `axis`), labels [N, d…] of i64, i32 or u8, class weights [C] or undefined.
+/// logits [N, C, d…] (C at `axis`), labels [N, d…] of i64, i32 or u8, class weights [C] or undefined. `loss` is left
+/// undefined unless `with_loss`.
 /// On the CPU a label that is not a class and not ignored throws IndexError naming value, position and number of classes.
 CrossEntropyOutputs<Tensor> cross_entropy(const Tensor& logits, const Tensor& labels, const Tensor& weights,
-                                          const CrossEntropySettings& settings);
+                                          const CrossEntropySettings& settings, bool with_loss);
 /// dloss: a scalar or of the labels' shape. `weight`, if defined, divides it. Labels were checked by the forward pass.
 Tensor cross_entropy_backward(const Tensor& dloss, const Tensor& logits, const Tensor& labels, const Tensor& weights,
                               const Tensor& log_sum, const Tensor& weight, const CrossEntropySettings& settings);

@@ -2,23 +2,21 @@
 // gradient; the mask is drawn again each time, never stored.
 #pragma once
 
+#include "weft/tensor/collapsed.h"
 #include "weft/tensor/kernel.h"
 #include "weft/tensor/philox.h"
 
 namespace weft {
 class Tensor;
 
-/// x and y are dense with the same strides. Element k in memory has coordinates (a_0, …, a_rank-1), the last fastest, and
-/// index call.offset + sum_d a_d index_stride[d], its row-major place in the whole batch. Kept if word_of(index) >= threshold.
+/// x and y are dense with the same strides: element k in memory has the row-major place offset_of(geometry, 1, k), its
+/// index is call.offset + that place, and it is kept if philox::word_of(call, index) >= threshold. numel > 0.
 struct DropoutArgs {
   DType dtype;
-  int64_t numel;
-  int rank;                  ///< after merging: 1 for row-major data, 3 for channels-last
-  int64_t extent[8];
-  int64_t index_stride[8];
+  Collapsed geometry;  ///< operands 0: x and y (dense, so offset k is position k), 1: row-major places
   RandomCall call;
-  uint64_t threshold;        ///< round(p * 2^32), in [0, 2^32]
-  double scale;              ///< 1 / (1 - p), 0 for p = 1
+  uint64_t threshold;  ///< round(p * 2^32), in [0, 2^32]
+  double scale;        ///< 1 / (1 - p), 0 for p = 1
   const void* x;
   void* y;
 };
