@@ -2,7 +2,6 @@
 
 #include "weft/cuda/handle.h"
 #include "weft/cuda/leased.h"
-#include "weft/tensor/backend.h"
 #include "weft/tensor/error.h"
 
 namespace weft::cuda {
@@ -25,20 +24,13 @@ struct Blas {
 
 }  // namespace
 
-BlasScope::BlasScope(Stream stream, const char* operation) : device_(stream.device.index), stream_(stream) {
-  Blas& blas = leased<Blas>(stream.device.index);
-  handle_ = blas.handle.raw();
-  bytes_ = blas.workspace;
+BlasScope::BlasScope(Stream stream, const char* operation)
+    : device_(stream.device.index), workspace_(leased<Blas>(stream.device.index).workspace, stream) {
+  handle_ = leased<Blas>(stream.device.index).handle.raw();
   check(cublasSetStream(handle_, native(stream)), operation);
-  workspace_ = backend(DeviceType::cuda).allocate(bytes_, stream);
   // After the stream: setting that puts cuBLAS's own workspace back, which calls on all streams share.
-  const cublasStatus_t status = cublasSetWorkspace(handle_, workspace_, bytes_);
-  if (status == CUBLAS_STATUS_SUCCESS) return;
-  backend(DeviceType::cuda).deallocate(workspace_, bytes_, stream);
-  raise(status, operation);
+  check(cublasSetWorkspace(handle_, workspace_.data(), workspace_.bytes()), operation);
 }
-
-BlasScope::~BlasScope() { backend(DeviceType::cuda).deallocate(workspace_, bytes_, stream_); }
 
 void raise(cublasStatus_t status, const char* operation) {
   if (status == CUBLAS_STATUS_ALLOC_FAILED)

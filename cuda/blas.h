@@ -3,10 +3,9 @@
 
 #include <cublas_v2.h>
 
-#include <cstddef>
-
 #include "weft/cuda/check.h"
 #include "weft/cuda/stream.h"
+#include "weft/cuda/workspace.h"
 
 namespace weft::cuda {
 
@@ -23,18 +22,13 @@ inline void check(cublasStatus_t status, const char* operation) {
 class BlasScope {
  public:
   BlasScope(Stream stream, const char* operation);
-  ~BlasScope();
-  BlasScope(const BlasScope&) = delete;
-  BlasScope& operator=(const BlasScope&) = delete;
 
   cublasHandle_t handle() const { return handle_; }
 
  private:
   DeviceScope device_;
-  Stream stream_;
+  Workspace workspace_;
   cublasHandle_t handle_;
-  size_t bytes_;
-  void* workspace_;
 };
 
 }  // namespace weft::cuda

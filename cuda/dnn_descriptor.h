@@ -45,8 +45,8 @@ inline constexpr auto dnn_type<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
 template <>
 inline constexpr auto dnn_type<cudnnBackendNumericalNote_t> = CUDNN_TYPE_NUMERICAL_NOTE;
 
-/// Every function but finalize() throws Error on a failed call. A descriptor is read-only once it is finalised, and what
-/// it refers to must live as long as it.
+/// Every function but finalize() throws Error on a failed call. A descriptor is read-only once it is finalised, and
+/// what it refers to must live as long as it.
 class Descriptor {
  public:
   explicit Descriptor(cudnnBackendDescriptorType_t type) {
@@ -86,8 +86,7 @@ class Descriptor {
   template <class T>
   int64_t read(cudnnBackendAttributeName_t name, T* values, int64_t capacity) const {
     int64_t count = 0;
-    check(cudnnBackendGetAttribute(handle_, name, dnn_type<T>, capacity, &count, values),
-          "cudnnBackendGetAttribute");
+    check(cudnnBackendGetAttribute(handle_, name, dnn_type<T>, capacity, &count, values), "cudnnBackendGetAttribute");
     return count;
   }
   /// Descriptors are read into ones the caller made.

@@ -14,10 +14,14 @@ constexpr int64_t x_id = 1, w_id = 2, y_id = 3;
 
 cudnnDataType_t data_type(DType dtype) {
   switch (dtype) {
-    case DType::f64: return CUDNN_DATA_DOUBLE;
-    case DType::f16: return CUDNN_DATA_HALF;
-    case DType::bf16: return CUDNN_DATA_BFLOAT16;
-    default: return CUDNN_DATA_FLOAT;
+    case DType::f64:
+      return CUDNN_DATA_DOUBLE;
+    case DType::f16:
+      return CUDNN_DATA_HALF;
+    case DType::bf16:
+      return CUDNN_DATA_BFLOAT16;
+    default:
+      return CUDNN_DATA_FLOAT;
   }
 }
 
@@ -51,35 +55,53 @@ struct OperationNames {
 };
 
 const OperationNames& names_of(ConvPass pass) {
-  static constexpr OperationNames forward = {
-      CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,          CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y};
-  static constexpr OperationNames data = {
-      CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,               CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,                 CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY};
-  static constexpr OperationNames filter = {
-      CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY};
+  static constexpr OperationNames forward = {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+                                             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+                                             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+                                             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+                                             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+                                             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+                                             CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y};
+  static constexpr OperationNames data = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+                                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+                                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
+                                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+                                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+                                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+                                          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY};
+  static constexpr OperationNames filter = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+                                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+                                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA,
+                                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+                                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+                                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+                                            CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY};
   return pass == ConvPass::forward ? forward : pass == ConvPass::data ? data : filter;
 }
 
-constexpr const char* note_names[] = {"TENSOR_CORE", "DOWN_CONVERT_INPUTS", "REDUCED_PRECISION_REDUCTION", "FFT",
-                                      "NONDETERMINISTIC", "WINOGRAD", "WINOGRAD_TILE_4x4", "WINOGRAD_TILE_6x6",
-                                      "WINOGRAD_TILE_13x13", "STRICT_NAN_PROP", "of an unknown kind"};
+constexpr const char* note_names[] = {"TENSOR_CORE",
+                                      "DOWN_CONVERT_INPUTS",
+                                      "REDUCED_PRECISION_REDUCTION",
+                                      "FFT",
+                                      "NONDETERMINISTIC",
+                                      "WINOGRAD",
+                                      "WINOGRAD_TILE_4x4",
+                                      "WINOGRAD_TILE_6x6",
+                                      "WINOGRAD_TILE_13x13",
+                                      "STRICT_NAN_PROP",
+                                      "of an unknown kind"};
 
 bool unwanted(int note, const Convolution& key) {
   switch (note) {
-    case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC: return !key.nondeterministic;
+    case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
+      return !key.nondeterministic;
     case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
-    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: return key.dtype == DType::f32 && !key.tf32;
-    case CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP: return false;
-    default: return true;
+    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
+      return key.dtype == DType::f32 && !key.tf32;
+    case CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -91,15 +113,6 @@ bool unsupported(cudnnStatus_t status) {
   const int category = CUDNN_STATUS_CATEGORY(status);
   return category == CUDNN_STATUS_NOT_SUPPORTED || category == CUDNN_STATUS_BAD_PARAM ||
          category == CUDNN_STATUS_INTERNAL_ERROR;
-}
-
-// FNV-1a
-void mix(uint64_t& hash, int64_t value) { hash = (hash ^ static_cast<uint64_t>(value)) * 0x100000001b3u; }
-
-// The padding behind that gives `out` outputs: that before if it does, else the given one.
-int64_t padding_behind(int64_t in, int64_t before, int64_t behind, int64_t span, int64_t stride, int64_t out) {
-  const int64_t room = in + 2 * before - span;
-  return room >= 0 && room / stride + 1 == out ? before : behind;
 }
 
 }  // namespace
@@ -171,7 +184,8 @@ class PlanSearch {
     const Descriptor& results = parts_.back();
     const int64_t count = results.read(CUDNN_ATTR_ENGINEHEUR_RESULTS, nullptr, 0);
     std::vector<cudnnBackendDescriptor_t> raw;
-    for (int64_t i = 0; i < count; ++i) raw.push_back(configurations.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR).raw());
+    for (int64_t i = 0; i < count; ++i)
+      raw.push_back(configurations.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR).raw());
     const int64_t filled = count > 0 ? results.read(CUDNN_ATTR_ENGINEHEUR_RESULTS, raw.data(), count) : 0;
     configurations.erase(configurations.begin() + std::min(filled, count), configurations.end());
     return configurations;
@@ -257,67 +271,6 @@ void run_plan(const ConvPlan& plan, cudnnHandle_t handle, void* x, void* w, void
       .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, workspace);
   check(pack.finalize(), "conv2d");
   check(cudnnBackendExecute(handle, plan.plan().raw(), pack.raw()), "conv2d");
-}
-
-Convolution describe(const Conv2dArgs& a, bool nondeterministic) {
-  Convolution key;
-  key.pass = a.pass;
-  key.dtype = a.dtype;
-  key.tf32 = a.allow_tf32 && a.dtype == DType::f32;
-  key.nondeterministic = nondeterministic;
-  const auto addresses = reinterpret_cast<uintptr_t>(a.x_data) | reinterpret_cast<uintptr_t>(a.w_data) |
-                         reinterpret_cast<uintptr_t>(a.y_data);
-  key.alignment = addresses % 16 == 0 ? 16 : size_of(a.dtype);
-  key.n = a.n, key.c = a.c, key.h = a.h, key.w = a.w;
-  key.o = a.o, key.kh = a.kh, key.kw = a.kw;
-  key.oh = a.oh, key.ow = a.ow;
-  key.groups = a.groups;
-  key.stride_h = a.stride_h, key.stride_w = a.stride_w;
-  key.dilation_h = a.dilation_h, key.dilation_w = a.dilation_w;
-  key.top = a.top, key.left = a.left;
-  key.bottom = padding_behind(a.h, a.top, a.bottom, a.dilation_h * (a.kh - 1) + 1, a.stride_h, a.oh);
-  key.right = padding_behind(a.w, a.left, a.right, a.dilation_w * (a.kw - 1) + 1, a.stride_w, a.ow);
-  return key;
-}
-
-size_t ConvolutionHash::operator()(const Convolution& key) const noexcept {
-  uint64_t hash = 0xcbf29ce484222325u;
-  mix(hash, static_cast<int64_t>(key.pass) | static_cast<int64_t>(key.dtype) << 8 | int64_t{key.tf32} << 16 |
-                int64_t{key.nondeterministic} << 17);
-  for (const int64_t value : {key.alignment, key.n, key.c, key.h, key.w, key.o, key.kh, key.kw, key.oh, key.ow,
-                              key.groups, key.stride_h, key.stride_w, key.dilation_h, key.dilation_w, key.top,
-                              key.bottom, key.left, key.right})
-    mix(hash, value);
-  return static_cast<size_t>(hash ^ hash >> 32);
-}
-
-std::string to_string(const Convolution& key) {
-  static constexpr const char* passes[] = {"forward", "data", "filter"};
-  const auto pair = [](int64_t h, int64_t w) {
-    return h == w ? std::to_string(h) : std::to_string(h) + "," + std::to_string(w);
-  };
-  return weft::detail::concat(
-      passes[static_cast<int>(key.pass)], " ", key.tf32 ? "tf32" : name_of(key.dtype), " ", key.n, "x", key.c, "x", key.h,
-      "x", key.w, ", ", key.o, " of ", key.kh, "x", key.kw, " s", pair(key.stride_h, key.stride_w), " d",
-      pair(key.dilation_h, key.dilation_w), " g", key.groups, " p", pair(key.top, key.left),
-      key.top == key.bottom && key.left == key.right ? "" : ":" + pair(key.bottom, key.right));
-}
-
-std::string describe(cudnnStatus_t status) {
-  char last[512] = "";
-  cudnnGetLastErrorString(last, sizeof last);
-  const std::string name = cudnnGetErrorString(status);
-  return last[0] ? name + ": " + last : name;
-}
-
-void raise(cudnnStatus_t status, const char* operation) {
-  const std::string text = describe(status);
-  if (status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
-      status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
-    fail<OutOfMemory>(operation, ": cuDNN is out of memory (", text, "); reduce the batch or call empty_cache()");
-  // A fault of an earlier kernel surfaces in whatever call comes next: the runtime knows better what happened.
-  check(cudaGetLastError(), operation);
-  fail(operation, ": cuDNN failed with ", text);
 }
 
 }  // namespace weft::cuda

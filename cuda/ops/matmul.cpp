@@ -10,10 +10,14 @@ namespace {
 
 cudaDataType data_type(DType dtype) {
   switch (dtype) {
-    case DType::f64: return CUDA_R_64F;
-    case DType::f16: return CUDA_R_16F;
-    case DType::bf16: return CUDA_R_16BF;
-    default: return CUDA_R_32F;
+    case DType::f64:
+      return CUDA_R_64F;
+    case DType::f16:
+      return CUDA_R_16F;
+    case DType::bf16:
+      return CUDA_R_16BF;
+    default:
+      return CUDA_R_32F;
   }
 }
 
@@ -45,8 +49,8 @@ void product(const MatmulArgs& args, cublasHandle_t handle) {
           "matmul");
   } else {
     check(cublasGemmStridedBatchedEx_64(handle, b_form, a_form, args.n, args.m, args.k, &one, args.b, type, args.b_row,
-                                        args.b_batch, args.a, type, args.a_row, args.a_batch, &zero, args.c, type, args.n,
-                                        args.m * args.n, args.batch, compute_type(args), CUBLAS_GEMM_DEFAULT),
+                                        args.b_batch, args.a, type, args.a_row, args.a_batch, &zero, args.c, type,
+                                        args.n, args.m * args.n, args.batch, compute_type(args), CUBLAS_GEMM_DEFAULT),
           "matmul");
   }
 }

@@ -1,6 +1,7 @@
-// Asks the real cuDNN, without a GPU, for a plan of every convolution that weft's networks contain: each pass in f64, f32,
-// TF32, bf16 and f16, on an H100 described in words. Prints which engine each gets. Where cuDNN has no plan the CUDA
-// backend computes with its plain kernel; such cells are printed with cuDNN's reason, and the program exits with 1.
+// Asks the real cuDNN, without a GPU, for a plan of every convolution that weft's networks contain: each pass in f64,
+// f32, TF32, bf16 and f16, on an H100 described in words. Prints which engine each gets. Where cuDNN has no plan the
+// CUDA backend computes with its plain kernel; such cells are printed with cuDNN's reason, and the program exits
+// with 1.
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -66,11 +67,26 @@ const std::vector<Shape2d> shapes = {
     {.where = "depthwise 64", .n = 8, .c = 64, .size = 240, .o = 64, .kernel = 3, .groups = 64},
     {.where = "depthwise 128 s2", .n = 8, .c = 128, .size = 240, .o = 128, .kernel = 3, .stride = 2, .groups = 128},
     {.where = "depthwise 728 d2", .n = 8, .c = 728, .size = 60, .o = 728, .kernel = 3, .dilation = 2, .groups = 728},
-    {.where = "depthwise 1536 d4", .n = 8, .c = 1536, .size = 60, .o = 1536, .kernel = 3, .dilation = 4, .groups = 1536},
+    {.where = "depthwise 1536 d4",
+     .n = 8,
+     .c = 1536,
+     .size = 60,
+     .o = 1536,
+     .kernel = 3,
+     .dilation = 4,
+     .groups = 1536},
     {.where = "32 groups", .n = 8, .c = 256, .size = 60, .o = 256, .kernel = 3, .groups = 32},
     {.where = "2 groups, 48 -> 40", .n = 8, .c = 48, .size = 60, .o = 40, .kernel = 3, .groups = 2},
     {.where = "U-Net up", .n = 8, .c = 1024, .size = 60, .o = 512, .kernel = 3},
-    {.where = "padding behind", .n = 8, .c = 64, .size = 120, .o = 64, .kernel = 3, .stride = 2, .before = 0, .behind = 1},
+    {.where = "padding behind",
+     .n = 8,
+     .c = 64,
+     .size = 120,
+     .o = 64,
+     .kernel = 3,
+     .stride = 2,
+     .before = 0,
+     .behind = 1},
     {.where = "padding 1 and 2", .n = 8, .c = 64, .size = 60, .o = 64, .kernel = 4, .before = 1, .behind = 2},
     {.where = "one image", .n = 1, .c = 2048, .size = 60, .o = 512, .kernel = 3},
     {.where = "7 channels", .n = 3, .c = 7, .size = 13, .o = 5, .kernel = 3},
@@ -82,8 +98,11 @@ struct Column {
   DType dtype;
   bool tf32;
 };
-constexpr Column columns[] = {{"f64", DType::f64, false}, {"f32", DType::f32, false}, {"TF32", DType::f32, true},
-                              {"bf16", DType::bf16, false}, {"f16", DType::f16, false}};
+constexpr Column columns[] = {{"f64", DType::f64, false},
+                              {"f32", DType::f32, false},
+                              {"TF32", DType::f32, true},
+                              {"bf16", DType::bf16, false},
+                              {"f16", DType::f16, false}};
 
 // No operand has an address here; null is aligned.
 Convolution convolution(const Shape2d& s, ConvPass pass, const Column& column) {

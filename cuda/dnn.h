@@ -1,0 +1,27 @@
+// Dnn: cuDNN for one thread and device, its handle and the plans found so far. leased<Dnn>(index) gives this thread's.
+#pragma once
+
+#include <unordered_map>
+
+#include "weft/cuda/dnn_plan.h"
+#include "weft/cuda/handle.h"
+
+namespace weft::cuda {
+
+class Dnn {
+ public:
+  /// The device must be current, here and in every call.
+  explicit Dnn(int index);
+
+  cudnnHandle_t handle() const { return handle_.raw(); }
+  /// The plan for a convolution, searched for once; without one it says why. Valid until the next call. Threads do not
+  /// share plans: cuDNN does not promise that two may run one at a time.
+  const FoundPlan& plan(const Convolution& key);
+
+ private:
+  static constexpr size_t max_plans = 4096;
+  Unique<cudnnHandle_t, cudnnDestroy> handle_;
+  std::unordered_map<Convolution, FoundPlan, ConvolutionHash> plans_;
+};
+
+}  // namespace weft::cuda
