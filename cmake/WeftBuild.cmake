@@ -180,17 +180,19 @@ function(weft_cuda_settings target)
   endif()
 endfunction()
 
-# One program per .cpp file of a folder, named after the file; a folder of its own with a CMakeLists.txt is added.
+# One program per .cpp file of a folder, named after the file. More arguments: libraries.
 function(weft_programs folder)
   file(GLOB files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${folder}/*.cpp")
   foreach(file IN LISTS files)
-    cmake_path(GET file STEM LAST_ONLY name)
+    cmake_path(GET file STEM LAST_ONLY stem)
+    string(MAKE_C_IDENTIFIER "${folder}_${stem}" name)
     add_executable(${name} "${file}")
     weft_settings(${name})
-    target_link_libraries(${name} PRIVATE weft::weft)
+    target_link_libraries(${name} PRIVATE weft::weft ${ARGN})
     if(TARGET weft::data)
       target_link_libraries(${name} PRIVATE weft::data)
     endif()
-    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/${folder}")
+    set_target_properties(${name} PROPERTIES
+      OUTPUT_NAME "${stem}" RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/${folder}")
   endforeach()
 endfunction()
