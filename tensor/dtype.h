@@ -47,6 +47,9 @@ inline constexpr DType dtype_of = detail::DTypeOf<T>::value;
 template <class T>
 using Compute = std::conditional_t<std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>, float, T>;
 
+/// The dtype of Compute: f64 for f64, f32 for the other floating types.
+WEFT_INLINE constexpr DType compute_dtype(DType t) { return t == DType::f64 ? DType::f64 : DType::f32; }
+
 /// A type as a value, so that a generic lambda can receive it: `using T = typename decltype(tag)::type;`.
 template <class T>
 struct Tag {
