@@ -1,0 +1,109 @@
+#include "weft/tensor/collective.h"
+
+#include <array>
+#include <atomic>
+
+#include "weft/tensor/group.h"
+#include "weft/tensor/ops/binary.h"
+#include "weft/tensor/ops/concat.h"
+#include "weft/tensor/ops/copy.h"
+#include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/view.h"
+
+namespace weft {
+
+namespace {
+
+constinit std::array<std::atomic<Communicator*>, device_types> communicators = {};
+
+// The communicator, if all ranks are different devices of one kind that has one.
+Communicator* communicator_of(std::span<const Tensor> x) {
+  for (size_t i = 0; i < x.size(); ++i)
+    for (size_t j = 0; j <= i; ++j)
+      if (x[i].device().type != x[0].device().type || (i != j && x[i].device() == x[j].device())) return nullptr;
+  return communicators[static_cast<size_t>(x[0].device().type)].load(std::memory_order_acquire);
+}
+
+void check_ranks(const char* operation, std::span<const Tensor> x, bool same_shape) {
+  WEFT_CHECK(CommError, !x.empty(), operation, ": no ranks");
+  for (size_t i = 1; i < x.size(); ++i) {
+    WEFT_CHECK(DtypeError, x[i].dtype() == x[0].dtype(), operation, ": rank 0 has ", x[0].dtype(), ", rank ", i, " ",
+               x[i].dtype());
+    WEFT_CHECK(ShapeError, !same_shape || x[i].shape() == x[0].shape(), operation, ": rank 0 has shape ", x[0].shape(),
+               ", rank ", i, " ", x[i].shape());
+  }
+}
+
+// Pairs of neighbours, then pairs of pairs: the shape of the tree depends on the number of ranks alone.
+Tensor tree_sum(std::span<const Tensor> x, Device device) {
+  if (x.size() == 1) return ops::to(x[0], device);
+  size_t half = 1;
+  while (half * 2 < x.size()) half *= 2;
+  return ops::add(tree_sum(x.first(half), device), tree_sum(x.subspan(half), device));
+}
+
+}  // namespace
+
+void register_communicator(DeviceType type, Communicator* communicator) noexcept {
+  communicators[static_cast<size_t>(type)].store(communicator, std::memory_order_release);
+}
+
+namespace ops {
+
+Tensor reduce(std::span<const Tensor> x, Device device, Order order) {
+  check_ranks("reduce", x, true);
+  if (x.size() == 1) return clone(to(x[0], device));
+  if (order == Order::tree) return tree_sum(x, device);
+  Tensor sum = add(to(x[0], device), to(x[1], device));
+  for (size_t i = 2; i < x.size(); ++i) sum = add(sum, to(x[i], device));
+  return sum;
+}
+
+Tensors broadcast(const Tensor& x, std::span<const Device> devices) {
+  Tensors copies;
+  for (const Device device : devices) copies.push_back(device == x.device() ? clone(x) : to(x, device));
+  return copies;
+}
+
+Tensors all_reduce(std::span<const Tensor> x, Order order) {
+  check_ranks("all_reduce", x, true);
+  if (order == Order::by_rank && x.size() > 1) {
+    if (Communicator* communicator = communicator_of(x)) {
+      Tensors y;
+      for (const Tensor& t : x) y.push_back(empty_like(t));
+      if (communicator->all_reduce(x, y)) return y;
+    }
+  }
+  std::vector<Device> devices;
+  for (const Tensor& t : x) devices.push_back(t.device());
+  const Tensor sum = reduce(x, devices[0], order);
+  Tensors y{sum};
+  for (const Tensor& t : broadcast(sum, std::span(devices).subspan(1))) y.push_back(t);
+  return y;
+}
+
+Tensor gather(std::span<const Tensor> x, Device device, int64_t axis) {
+  check_ranks("gather", x, false);
+  Tensors here;
+  for (const Tensor& t : x) here.push_back(to(t, device));
+  return concat(here, axis);
+}
+
+Tensors scatter(const Tensor& x, std::span<const Device> devices, std::span<const int64_t> extents, int64_t axis) {
+  WEFT_CHECK(CommError, devices.size() == extents.size(), "scatter: ", extents.size(), " extents for ", devices.size(),
+             " devices");
+  const int a = normalize_axis("scatter", axis, x.rank());
+  Tensors parts;
+  int64_t start = 0;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const Tensor part = slice(x, a, start, start + extents[i]);
+    parts.push_back(devices[i] == x.device() ? clone(part) : to(part, devices[i]));
+    start += extents[i];
+  }
+  WEFT_CHECK(ShapeError, start == x.size(a), "scatter: extents add up to ", start, ", axis ", a, " of shape ", x.shape(),
+             " does not");
+  return parts;
+}
+
+}  // namespace ops
+}  // namespace weft

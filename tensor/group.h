@@ -1,0 +1,91 @@
+// Group: the ranks that work on one batch together, and how they meet. A rank is a thread bound to a device; several ranks
+// may share a device. Ranks meet on the host: the last one to arrive does the joint work for all, so nothing is launched
+// before everybody is there, and a rank that ends or fails without arriving fails the others at once, by state.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "weft/tensor/tensor.h"
+
+namespace weft {
+
+/// A collective that cannot finish: ranks disagree, or one of them left.
+class CommError : public Error {
+  using Error::Error;
+};
+
+struct GroupOptions {
+  std::chrono::milliseconds deadline = std::chrono::seconds(300);  ///< longest wait for the last rank
+};
+
+class Group {
+ public:
+  explicit Group(std::vector<Device> devices, const GroupOptions& options = {});
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+  int size() const { return static_cast<int>(devices_.size()); }
+  const std::vector<Device>& devices() const { return devices_; }
+
+  /// What the last rank does for all: gets every rank's tensors, in order of rank, and returns as many results each.
+  using Act = std::function<std::vector<Tensors>(std::span<const Tensors> deposits)>;
+  /// Called by every rank, the same number of times and with the same `what` ("all_reduce sum float32[1024]").
+  /// Throws CommError `all_reduce #41: rank 0 …, rank 2 …` in all ranks if they disagree, if one left or the deadline passes;
+  /// what `act` throws is thrown in every rank.
+  Tensors meet(int rank, const std::string& what, Tensors tensors, const Act& act);
+  /// The rank will not come again: it returned (no error) or threw. Waiting ranks fail now, later ones on arrival.
+  void leave(int rank, std::exception_ptr error = nullptr) noexcept;
+
+ private:
+  struct Seat {
+    Tensors tensors;
+    std::string what;
+    bool here = false;
+    bool left = false;
+    std::exception_ptr error;
+  };
+  void check_left(int64_t meeting, const std::string& what) const;
+  void check_agreement() const;
+  void close(std::exception_ptr error) noexcept;
+
+  std::vector<Device> devices_;
+  GroupOptions options_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Seat> seats_;
+  int arrived_ = 0;
+  bool acting_ = false;
+  int64_t meeting_ = 0;  // number of the meeting that is gathering
+  std::vector<Tensors> results_;
+  int to_collect_ = 0;  // ranks that have not fetched the results of the last meeting
+  std::exception_ptr failure_;
+};
+
+/// Which rank of which group this thread is; no group outside a parallel section.
+struct RankContext {
+  Group* group = nullptr;
+  int rank = 0;
+  /// Among the ranks on the same device, which one: picks the gradient that belongs to it.
+  int replica = 0;
+};
+RankContext& current_rank() noexcept;
+
+class RankGuard {
+ public:
+  explicit RankGuard(RankContext next) noexcept : previous_(current_rank()) { current_rank() = next; }
+  ~RankGuard() { current_rank() = previous_; }
+  RankGuard(const RankGuard&) = delete;
+  RankGuard& operator=(const RankGuard&) = delete;
+
+ private:
+  RankContext previous_;
+};
+
+}  // namespace weft
