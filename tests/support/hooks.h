@@ -2,6 +2,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
+
+#include "weft/tensor/device.h"
 
 /// Called after every test case; a text that is not empty fails the case. Defined only in programs that run on simulated
 /// devices, so its presence says that this is one.
@@ -12,4 +15,6 @@ namespace weft::test {
 inline bool simulated() { return weft_test_after_case != nullptr; }
 /// True if a CUDA device, real or simulated, is there. If not, the skip is counted and announced at the end.
 bool cuda_or_skip();
+/// cpu:0, and a CUDA device if there is one (else as cuda_or_skip): for tests that run on both.
+std::vector<Device> devices_to_test();
 }  // namespace weft::test

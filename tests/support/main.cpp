@@ -69,6 +69,12 @@ bool cuda_or_skip() {
   return false;
 }
 
+std::vector<Device> devices_to_test() {
+  std::vector<Device> devices{"cpu:0"};
+  if (cuda_or_skip()) devices.push_back("cuda:0");
+  return devices;
+}
+
 }  // namespace weft::test
 
 REGISTER_LISTENER("weft", 1, weft::test::Listener);

@@ -171,11 +171,9 @@ std::string matrix_of_runs() {
          });
 }
 
-namespace detail {
 void count_run(const std::string& op, const RowResult& result) {
   auto& counts = runs()[op];
   for (size_t c = 0; c < cells; ++c) counts[c] += result.compared[c];
 }
-}  // namespace detail
 
 }  // namespace weft::test

@@ -26,7 +26,7 @@ struct Setting {
 };
 
 std::string to_string(const Setting& s) {
-  std::string text = weft::detail::concat(s.dtype, ", ", s.device);
+  std::string text = detail::concat(s.dtype, ", ", s.device);
   for (size_t i = 0; i < s.arrangements.size(); ++i)
     if (s.arrangements[i] != contiguous) text += ", input " + std::to_string(i) + " " + name_of(s.arrangements[i]);
   if (s.incoming != contiguous) text += std::string(", incoming gradient ") + name_of(s.incoming);
@@ -109,8 +109,8 @@ class Run {
   std::string wrong_kind(const Tensor& y, const Setting& s) const {
     const bool follows = std::any_of(row_.inputs.begin(), row_.inputs.end(), [](const Input& x) { return x.follows_row; });
     const DType dtype = options_.result ? *options_.result : follows ? s.dtype : y.dtype();
-    if (y.dtype() != dtype) return weft::detail::concat("the result is ", y.dtype(), ", expected ", dtype);
-    if (y.device() != s.device) return weft::detail::concat("the result is on ", y.device());
+    if (y.dtype() != dtype) return detail::concat("the result is ", y.dtype(), ", expected ", dtype);
+    if (y.device() != s.device) return detail::concat("the result is on ", y.device());
     return "";
   }
 
@@ -315,10 +315,6 @@ std::unordered_map<std::string, Place>& places() {
 
 }  // namespace
 
-namespace detail {
-void count_run(const std::string& op, const RowResult& result);
-}
-
 DType row_dtype() { return dtype_of_run; }
 
 RowResult run_row(const Row& row) { return Run(row).all(); }
@@ -328,7 +324,7 @@ void set_running_case(const char* name) { running_case = name; }
 static void run_running_case() {
   const Place& place = places().at(running_case);
   const RowResult result = run_row(*place.row);
-  detail::count_run(place.op->name, result);
+  count_run(place.op->name, result);
   int compared = 0;
   for (const int n : result.compared) compared += n;
   CHECK_MESSAGE(result.findings.empty(), compared, " comparisons, seed ", test_seed());

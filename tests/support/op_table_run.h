@@ -22,6 +22,8 @@ struct RowResult {
 
 /// Runs the planned cells of a row on this machine. In a simulator's program only cuda.
 RowResult run_row(const Row& row);
+/// Adds to the counts that matrix_of_runs() prints.
+void count_run(const std::string& op, const RowResult& result);
 
 /// Turns the rows of all tables into doctest cases. Call once, before the tests run.
 void register_rows();
