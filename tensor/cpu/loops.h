@@ -19,7 +19,7 @@ WEFT_INLINE T larger(T a, T b) { return a < b ? b : a; }
 /// smaller than `grain`. A region costs about 2 us, so `grain` is the number of iterations worth some 10 us. Results must not depend
 /// on where the pieces are cut: reductions split their work in fixed chunks of their own.
 template <class Body>
-WEFT_INLINE void parallel_for(int64_t n, int64_t grain, const Body& body) {
+WEFT_INLINE void parallel_for(int64_t n, [[maybe_unused]] int64_t grain, const Body& body) {
 #ifdef _OPENMP
   const int64_t most = grain > 0 ? n / grain : n;
   const int64_t team = cpu::team_size();
