@@ -19,7 +19,8 @@ namespace autograd {
 
 using weft::BackwardOptions;
 
-/// Runs `body(i)` for i = 0 … devices-1, each on a thread of its own bound to devices[i], and returns when all ended.
+/// Runs `body(i)` for i = 0 … devices-1, each on a thread of its own bound to devices[i], and returns when all ended. A device
+/// on which several ranks recorded is listed as often.
 class Executor {
  public:
   virtual ~Executor() = default;

@@ -122,25 +122,21 @@ bool Engine::needed(Node* node) const {
 
 void Engine::start(Executor* executor) {
   if (executor || !options_.store) discover();
-  std::vector<Device> devices;
   if (executor)
     for (Node* node : order_)
-      if (std::find(devices.begin(), devices.end(), node->stream().device) == devices.end())
-        devices.push_back(node->stream().device);
-  std::sort(devices.begin(), devices.end());
-  parallel_ = devices.size() > 1;
-  queues_ = std::vector<Queue>(parallel_ ? devices.size() : 1);
-  if (parallel_) {
-    for (size_t i = 0; i < devices.size(); ++i) queue_of_[devices[i]] = i;
-    count_pending();
-  }
+      if (!node->is_leaf()) places_.push_back({node->stream().device, node->replica()});
+  std::sort(places_.begin(), places_.end());
+  places_.erase(std::unique(places_.begin(), places_.end()), places_.end());
+  parallel_ = places_.size() > 1;
+  queues_ = std::vector<Queue>(parallel_ ? places_.size() : 1);
+  if (parallel_) count_pending();
   for (size_t i = 0; i < heads_.size(); ++i) {
     const Edge edge = edge_of(heads_[i]);
     deliver(edge, {std::numeric_limits<uint64_t>::max(), static_cast<uint32_t>(i), edge.output,
                    current_stream(heads_[i].device()), head_grads_[i]});
   }
   if (parallel_)
-    run_on(devices, *executor);
+    run_on(*executor);
   else
     run_serially();
 }
@@ -189,9 +185,16 @@ void Engine::run_serially() {
   }
 }
 
-void Engine::run_on(std::span<const Device> devices, Executor& executor) {
+void Engine::run_on(Executor& executor) {
+  std::vector<Device> devices;
+  for (const Place& place : places_) devices.push_back(place.device);
   executor.run(devices, [this](int i) { work(static_cast<size_t>(i)); });
   if (error_) std::rethrow_exception(error_);
+}
+
+size_t Engine::queue_of(const Node* node) const {
+  const Place place{node->stream().device, node->replica()};
+  return static_cast<size_t>(std::lower_bound(places_.begin(), places_.end(), place) - places_.begin());
 }
 
 // A device's worker: runs what is ready on its queue until all nodes of the pass ran or one failed anywhere.
@@ -299,7 +302,7 @@ void Engine::deliver(const Edge& to, Contribution contribution) {
 }
 
 void Engine::push(Node* node) {
-  Queue& queue = queues_[parallel_ ? queue_of_.at(node->stream().device) : 0];
+  Queue& queue = queues_[parallel_ ? queue_of(node) : 0];
   queue.heap.push_back(node);
   std::push_heap(queue.heap.begin(), queue.heap.end(), earlier);
   if (parallel_) queue.ready.notify_one();

@@ -1,7 +1,7 @@
 // Engine: one backward pass. Private to autograd/; users call backward() and grad().
 //
 // In one thread the pass is a heap of nodes by descending number. Over several devices it is the same pass with a heap per
-// device, each drained by that device's worker; a node is ready when all its gradients have arrived. Nothing recurses and
+// device (per rank, where ranks share one), each drained by a worker; a node is ready when all its gradients have arrived. Nothing recurses and
 // no pullback waits.
 #pragma once
 
@@ -33,6 +33,12 @@ class Engine {
   Tensors take_captured() { return std::move(captured_); }
 
  private:
+  /// Where nodes run: a device, or one of the ranks on it.
+  struct Place {
+    Device device;
+    int replica;
+    friend auto operator<=>(const Place&, const Place&) = default;
+  };
   struct Queue {
     std::vector<Node*> heap;
     std::condition_variable ready;
@@ -44,13 +50,14 @@ class Engine {
   void claim(Node* node);
   void count_pending();
   void run_serially();
-  void run_on(std::span<const Device> devices, Executor& executor);
+  void run_on(Executor& executor);
   void work(size_t queue);
   void run_node(Node* node);
   Tensors gather(Node* node);
   void apply_hooks(Node* node, Tensors& dys);
   void deliver(const Edge& to, Contribution contribution);
   void push(Node* node);
+  size_t queue_of(const Node* node) const;
   void finish_leaves();
   static void store(std::vector<std::pair<Leaf*, Tensor>>& gradients);
   void release_graph() noexcept;
@@ -69,7 +76,7 @@ class Engine {
   bool parallel_ = false;
   std::mutex mutex_;
   std::vector<Queue> queues_;
-  std::unordered_map<Device, size_t> queue_of_;
+  std::vector<Place> places_;  // of the queues, sorted
   int64_t remaining_ = 0;
   std::exception_ptr error_;
 };

@@ -3,6 +3,7 @@
 #include "weft/autograd/incoming.h"
 #include "weft/autograd/record.h"
 #include "weft/autograd/running.h"
+#include "weft/tensor/group.h"
 
 namespace weft::autograd {
 
@@ -28,7 +29,11 @@ const char*& running_operation() noexcept {
 }
 
 Node::Node(const char* name, Stream stream, uint32_t outputs)
-    : name_(name), number_(next_number.fetch_add(1, std::memory_order_relaxed)), stream_(stream), outputs_(outputs) {}
+    : name_(name),
+      number_(next_number.fetch_add(1, std::memory_order_relaxed)),
+      stream_(stream),
+      outputs_(outputs),
+      replica_(current_rank().replica) {}
 
 Node::~Node() = default;
 

@@ -36,6 +36,8 @@ class Node : public TapeSlot {
   const char* name() const { return name_; }
   uint64_t number() const { return number_; }
   Stream stream() const { return stream_; }
+  /// Among the ranks on that device, the one whose thread recorded the operation.
+  int replica() const { return replica_; }
   uint32_t outputs() const { return outputs_; }
   virtual std::span<Edge> edges() noexcept = 0;
 
@@ -65,6 +67,7 @@ class Node : public TapeSlot {
   uint64_t number_;
   Stream stream_;
   uint32_t outputs_;
+  int32_t replica_;
   int32_t pending_ = 0;                // gradients still to come, in a pass over several devices
   bool released_ = false;              // a pass used it up
   std::atomic<Engine*> pass_{nullptr};  // the pass that holds this node
