@@ -1,0 +1,32 @@
+// Context: what a piece of work needs of the thread that asked for it, as one value. Thread-local state does not follow
+// work into a worker by itself.
+#pragma once
+
+#include "weft/autograd/record_scope.h"
+#include "weft/tensor/random.h"
+
+namespace weft::parallel {
+
+struct Context {
+  autograd::Mode mode;
+  Generator generator{0};
+
+  static Context capture() { return {autograd::mode(), default_generator()}; }
+};
+
+/// Puts a context in force in this thread until the end of the scope.
+class ContextGuard {
+ public:
+  explicit ContextGuard(const Context& context) : mode_(context.mode), previous_(default_generator()) {
+    default_generator() = context.generator;
+  }
+  ~ContextGuard() { default_generator() = previous_; }
+  ContextGuard(const ContextGuard&) = delete;
+  ContextGuard& operator=(const ContextGuard&) = delete;
+
+ private:
+  autograd::ModeGuard mode_;
+  Generator previous_;
+};
+
+}  // namespace weft::parallel

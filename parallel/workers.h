@@ -1,0 +1,75 @@
+// Workers: one thread per rank, bound to its device, living as long as somebody uses that list of ranks. All threads of
+// parallel/ are these.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "weft/autograd/backward.h"
+#include "weft/parallel/errors.h"
+
+namespace weft::parallel {
+
+/// Runs tasks in the order they were queued.
+class Worker {
+ public:
+  /// `threads`: cores that operations of this worker may use. Throws Error if the thread cannot be started.
+  Worker(Device device, int threads);
+  /// Drops what has not started and waits up to `patience` for what has; then reports on stderr and lets go of the thread.
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  Device device() const { return device_; }
+  /// `task` must not throw. Called by any thread.
+  void queue(std::function<void()> task);
+
+  /// True in a thread that belongs to a Worker.
+  static bool is_current() noexcept;
+  static constexpr std::chrono::seconds patience{30};
+
+ private:
+  struct State;  // owned by the thread too: it outlives a Worker that gave up waiting
+  Device device_;
+  std::shared_ptr<State> state_;
+  std::thread thread_;
+};
+
+struct RunOptions {
+  std::chrono::milliseconds deadline = std::chrono::seconds(300);
+  const char* what = "parallel";
+};
+
+class Workers final : public autograd::Executor {
+ public:
+  /// The set for a list of ranks, shared by all who ask for the same list while any of them holds it. `threads` is the
+  /// number of cores of each CPU worker; 0 divides the cores by the number of CPU ranks.
+  static std::shared_ptr<Workers> acquire(const std::vector<Device>& ranks, int threads = 0);
+  Workers(std::vector<Device> ranks, int threads);
+
+  int size() const { return static_cast<int>(ranks_.size()); }
+  const std::vector<Device>& ranks() const { return ranks_; }
+  /// Which of the ranks on its device `rank` is: 0 unless a device is listed more than once.
+  int replica(int rank) const;
+
+  /// Runs job(rank) for each of `ranks` on its worker and waits for all. Calls from several threads do not interleave. Throws
+  /// WorkerErrors with all that failed; Error naming device and seconds when one does not answer within the deadline: it
+  /// keeps `job` alive and goes on by itself. In a worker the jobs run inline, one after the other.
+  void run_ranks(const std::vector<int>& ranks, std::function<void(int)> job, const RunOptions& options = {});
+  void run_all(std::function<void(int)> job, const RunOptions& options = {});
+
+  /// As an executor of backward passes: devices[i] goes to the next unused rank on that device.
+  void run(std::span<const Device> devices, const std::function<void(int)>& body) override;
+
+ private:
+  std::vector<Device> ranks_;
+  std::mutex enqueue_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace weft::parallel
