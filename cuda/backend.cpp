@@ -102,9 +102,10 @@ void CudaBackend::out_of_memory(size_t bytes, const Context& context) {
   constexpr double mib = 1 << 20, gib = 1 << 30;
   const bool large = static_cast<double>(total) >= 4 * gib;
   const double unit = large ? gib : mib;
-  fail<OutOfMemory>(Device(DeviceType::cuda, context.index()), " is out of memory: asked ", amount(static_cast<double>(bytes), mib),
-                    " MiB; ", amount(used, unit), " of ", amount(static_cast<double>(total), unit), large ? " GiB" : " MiB",
-                    " in use by tensors, ", amount(held - used, unit), " cached, ", amount(static_cast<double>(free), unit),
+  fail<OutOfMemory>(Device(DeviceType::cuda, context.index()), " is out of memory: asked ",
+                    amount(static_cast<double>(bytes), mib), " MiB; ", amount(used, unit), " of ",
+                    amount(static_cast<double>(total), unit), large ? " GiB" : " MiB", " in use by tensors, ",
+                    amount(held - used, unit), " cached, ", amount(static_cast<double>(free), unit),
                     " free; reduce the batch or call empty_cache()");
 }
 
@@ -152,7 +153,9 @@ void CudaBackend::copy(void* destination, Device to, const void* source, Device 
     check(cudaMemcpyPeerAsync(destination, to.index, source, from.index, bytes, handle), "copy between devices");
     return;
   }
-  const cudaMemcpyKind kind = to.is_cpu() ? cudaMemcpyDeviceToHost : from.is_cpu() ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToDevice;
+  const cudaMemcpyKind kind = to.is_cpu()     ? cudaMemcpyDeviceToHost
+                              : from.is_cpu() ? cudaMemcpyHostToDevice
+                                              : cudaMemcpyDeviceToDevice;
   check(cudaMemcpyAsync(destination, source, bytes, kind, handle), "copy");
   if (to.is_cpu()) pinned_.note_use(destination, stream);
   if (from.is_cpu()) pinned_.note_use(source, stream);
@@ -182,7 +185,8 @@ bool CudaBackend::query(void* event, int index) {
 double CudaBackend::elapsed_ms(void* start, void* end, int index) {
   const DeviceScope scope(index);
   float milliseconds = 0;
-  check(cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(start), static_cast<cudaEvent_t>(end)), "elapsed_ms");
+  check(cudaEventElapsedTime(&milliseconds, static_cast<cudaEvent_t>(start), static_cast<cudaEvent_t>(end)),
+        "elapsed_ms");
   return milliseconds;
 }
 

@@ -22,10 +22,16 @@ struct Blas {
   }
 };
 
+// A product that costs less than its launch gains nothing from being split; every routine runs with 16 KiB.
+size_t workspace_for(int64_t work, int index) {
+  constexpr int64_t small_work = int64_t{1} << 22;
+  return work < small_work ? size_t{64} << 10 : leased<Blas>(index).workspace;
+}
+
 }  // namespace
 
-BlasScope::BlasScope(Stream stream, const char* operation)
-    : device_(stream.device.index), workspace_(leased<Blas>(stream.device.index).workspace, stream) {
+BlasScope::BlasScope(Stream stream, const char* operation, int64_t work)
+    : device_(stream.device.index), workspace_(workspace_for(work, stream.device.index), stream) {
   handle_ = leased<Blas>(stream.device.index).handle.raw();
   check(cublasSetStream(handle_, native(stream)), operation);
   // After the stream: setting that puts cuBLAS's own workspace back, which calls on all streams share.

@@ -3,6 +3,8 @@
 
 #include <cublas_v2.h>
 
+#include <cstdint>
+
 #include "weft/cuda/check.h"
 #include "weft/cuda/stream.h"
 #include "weft/cuda/workspace.h"
@@ -17,11 +19,11 @@ inline void check(cublasStatus_t status, const char* operation) {
 }
 
 /// This thread's handle of the stream's device, on that stream, until the end of the scope: host scalars, no atomics,
-/// sums of 16-bit products in f32, and a workspace of the stream's own. So a product has the same bits every time,
-/// whatever other streams do. The device is the current one meanwhile.
+/// sums of 16-bit products in f32, and a workspace of the stream's own, fit for `work` multiply-adds. So a product has
+/// the same bits every time, whatever other streams do. The device is the current one meanwhile.
 class BlasScope {
  public:
-  BlasScope(Stream stream, const char* operation);
+  BlasScope(Stream stream, const char* operation, int64_t work);
 
   cublasHandle_t handle() const { return handle_; }
 

@@ -58,8 +58,10 @@ bool is_sticky(cudaError_t status) noexcept {
     case cudaErrorInvalidPc:
     case cudaErrorLaunchFailure:
     case cudaErrorTensorMemoryLeak:
-    case cudaErrorExternalDevice: return true;
-    default: return false;
+    case cudaErrorExternalDevice:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -75,12 +77,14 @@ void raise(cudaError_t status, const char* operation) {
   const char* text = cudaGetErrorString(status);
   const Device device(DeviceType::cuda, failing_device());
   if (is_sticky(status))
-    fail<DeviceLost>(operation, ": ", device, " is lost: CUDA error ", code, " (", text, "); its last operations, newest first: ",
-                     last_operations(device.index), "; save on the other devices and restart the process");
+    fail<DeviceLost>(operation, ": ", device, " is lost: CUDA error ", code, " (", text,
+                     "); its last operations, newest first: ", last_operations(device.index),
+                     "; save on the other devices and restart the process");
   if (status == cudaErrorMemoryAllocation)
     fail<OutOfMemory>(operation, ": ", device, " is out of memory; reduce the batch or call empty_cache()");
   if (status == cudaErrorInvalidDevice || status == cudaErrorNoDevice || status == cudaErrorInsufficientDriver)
-    fail<DeviceError>(operation, ": CUDA error ", code, " (", text, ") on ", device, "; ask device_count() for what is there");
+    fail<DeviceError>(operation, ": CUDA error ", code, " (", text, ") on ", device,
+                      "; ask device_count() for what is there");
   fail<Error>(operation, ": CUDA error ", code, " (", text, ") on ", device);
 }
 

@@ -7,8 +7,8 @@
 namespace weft::cuda {
 
 /// Throws for a failed call and clears the runtime's error, so that no later call reports it again:
-/// OutOfMemory when memory is exhausted; DeviceLost, naming the device's last operations, when the device cannot be used
-/// again in this process; DeviceError for a device that does not exist; else Error `relu: CUDA error 9 (…): …`.
+/// OutOfMemory when memory is exhausted; DeviceLost, naming the device's last operations, when the device cannot be
+/// used again in this process; DeviceError for a device that does not exist; else Error `relu: CUDA error 9 (…): …`.
 [[noreturn]] void raise(cudaError_t status, const char* operation);
 
 inline void check(cudaError_t status, const char* operation) {

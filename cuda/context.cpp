@@ -54,8 +54,10 @@ std::string why_no_devices() {
     return "the driver supports CUDA " + version(driver) + ", weft was built for " + version(runtime);
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
   if (status == cudaSuccess || status == cudaErrorNoDevice)
-    return std::string("the driver sees no device") + (visible ? std::string(" (CUDA_VISIBLE_DEVICES is '") + visible + "')" : "");
-  return std::string("CUDA error ") + std::to_string(static_cast<int>(status)) + " (" + cudaGetErrorString(status) + ")";
+    return std::string("the driver sees no device") +
+           (visible ? std::string(" (CUDA_VISIBLE_DEVICES is '") + visible + "')" : "");
+  return std::string("CUDA error ") + std::to_string(static_cast<int>(status)) + " (" + cudaGetErrorString(status) +
+         ")";
 }
 
 void forget_devices() noexcept {
@@ -100,12 +102,14 @@ Context::Context(int index) : index_(index) {
     access.flags = cudaMemAccessFlagsProtReadWrite;
     peers.push_back(access);
   }
-  if (!peers.empty()) check(cudaMemPoolSetAccess(pool_.raw(), peers.data(), peers.size()), "memory pool access of peers");
+  if (!peers.empty())
+    check(cudaMemPoolSetAccess(pool_.raw(), peers.data(), peers.size()), "memory pool access of peers");
   create_stream();
 }
 
 Context* Context::if_used(int index) noexcept {
-  return index >= 0 && index < max_devices ? contexts[static_cast<size_t>(index)].load(std::memory_order_acquire) : nullptr;
+  return index >= 0 && index < max_devices ? contexts[static_cast<size_t>(index)].load(std::memory_order_acquire)
+                                           : nullptr;
 }
 
 Context& Context::of(int index) {
@@ -122,7 +126,8 @@ Context& Context::of(int index) {
 uint64_t Context::create_stream() {
   const std::lock_guard lock(mutex_);
   const uint64_t id = streams_.load(std::memory_order_relaxed);
-  WEFT_CHECK(DeviceError, id < max_streams, "create stream: cuda:", index_, " has ", id, " streams already; reuse them");
+  WEFT_CHECK(DeviceError, id < max_streams, "create stream: cuda:", index_, " has ", id,
+             " streams already; reuse them");
   const DeviceScope scope(index_);
   slots_[id].store(new StreamSlot(pool_.raw()), std::memory_order_release);
   streams_.store(id + 1, std::memory_order_release);

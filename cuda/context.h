@@ -26,9 +26,9 @@ class StreamSlot {
  private:
   UniqueStream stream_;
   cudaMemPool_t pool_;
-  std::mutex mutex_;           // of the error word
-  uint64_t* word_ = nullptr;   // in device memory, made when first armed
-  uint64_t* seen_ = nullptr;   // in pinned memory: where it is read to
+  std::mutex mutex_;          // of the error word
+  uint64_t* word_ = nullptr;  // in device memory, made when first armed
+  uint64_t* seen_ = nullptr;  // in pinned memory: where it is read to
   std::atomic<bool> armed_{false};
 };
 

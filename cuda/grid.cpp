@@ -8,12 +8,12 @@
 namespace weft::cuda {
 
 void check_grid(const char* name, const Grid& grid) {
-  WEFT_CHECK(Error, grid.blocks >= 1 && grid.blocks <= max_blocks, name, ": a grid of ", grid.blocks, " blocks; 1 to ", max_blocks,
-             " can be launched");
-  WEFT_CHECK(Error, grid.threads >= 32 && grid.threads <= 1024 && grid.threads % 32 == 0, name, ": blocks of ", grid.threads,
-             " threads; they must be a multiple of 32 up to 1024");
-  WEFT_CHECK(Error, grid.shared_bytes <= max_shared_bytes, name, ": ", grid.shared_bytes, " bytes of shared memory; a block has ",
-             max_shared_bytes);
+  WEFT_CHECK(Error, grid.blocks >= 1 && grid.blocks <= max_blocks, name, ": a grid of ", grid.blocks, " blocks; 1 to ",
+             max_blocks, " can be launched");
+  WEFT_CHECK(Error, grid.threads >= 32 && grid.threads <= 1024 && grid.threads % 32 == 0, name, ": blocks of ",
+             grid.threads, " threads; they must be a multiple of 32 up to 1024");
+  WEFT_CHECK(Error, grid.shared_bytes <= max_shared_bytes, name, ": ", grid.shared_bytes,
+             " bytes of shared memory; a block has ", max_shared_bytes);
 }
 
 Grid grid_for(int64_t items, Stream stream, int threads) {

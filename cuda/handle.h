@@ -7,8 +7,9 @@
 
 namespace weft::cuda {
 
-/// Owns a pointer-like handle; `Destroy` is a function or a captureless lambda that takes it. Its status is not looked at:
-/// a destructor has nobody to tell. Objects that outlive main() are leaked on purpose, because by then CUDA may be gone.
+/// Owns a pointer-like handle; `Destroy` is a function or a captureless lambda that takes it. Its status is not looked
+/// at: a destructor has nobody to tell. Objects that outlive main() are leaked on purpose, because by then CUDA may be
+/// gone.
 template <class Handle, auto Destroy>
 class Unique {
  public:

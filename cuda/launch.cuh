@@ -11,7 +11,8 @@ namespace weft::cuda {
 /// Queues a kernel on a stream, with its device current. `name` (a literal) is the operation that errors speak of.
 /// Throws Error if the device refuses the launch or `grid` is outside what any device takes.
 template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, Stream stream, const Arguments&... arguments) {
+void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, Stream stream,
+            const Arguments&... arguments) {
   check_grid(name, grid);
   const DeviceScope scope(stream.device.index);
   note_operation(stream.device.index, name);

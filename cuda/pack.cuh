@@ -44,6 +44,15 @@ __device__ inline void store4(T* y, int64_t i, int64_t n, bool wide, const Pack<
     if (i + j < n) y[i + j] = pack.v[j];
 }
 
+/// One value in all places.
+template <class T, int N = pack_size<T>>
+__device__ inline Pack<T, N> splat(T value) {
+  Pack<T, N> pack;
+#pragma unroll
+  for (int j = 0; j < N; ++j) pack.v[j] = value;
+  return pack;
+}
+
 /// Packs of N that cover n elements.
 constexpr int64_t packs_of(int64_t n, int pack) { return (n + pack - 1) / pack; }
 

@@ -52,7 +52,8 @@ void* PinnedPool::allocate(size_t bytes) {
   }
   if (status == cudaErrorMemoryAllocation) {
     static_cast<void>(cudaGetLastError());
-    fail<OutOfMemory>("pinned memory: the host cannot lock ", size >> 10, " KiB more; use fewer or smaller pinned tensors");
+    fail<OutOfMemory>("pinned memory: the host cannot lock ", size >> 10,
+                      " KiB more; use fewer or smaller pinned tensors");
   }
   check(status, "pinned memory");
   blocks_[data].size = size;

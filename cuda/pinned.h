@@ -31,8 +31,8 @@ class PinnedPool {
   struct Block {
     size_t size = 0;
     bool free = false;
-    std::vector<Stream> streams = {};     // that touched it since it was handed out
-    std::vector<Pending> pending = {};    // what must have run before it is handed out again
+    std::vector<Stream> streams = {};   // that touched it since it was handed out
+    std::vector<Pending> pending = {};  // what must have run before it is handed out again
   };
   static bool is_idle(Block& block);
   void empty_locked();

@@ -1,6 +1,6 @@
-// What kernels need of nvcc and the device: shared memory, launches, barriers, warp exchanges, 16-byte accesses, atomics.
-// The simulator compiles kernels with another compiler and has a twin of this file; so kernels use nothing else of CUDA
-// but threadIdx, blockIdx, blockDim, gridDim and the functions of tensor/math.h.
+// What kernels need of nvcc and the device: shared memory, launches, barriers, warp exchanges, 16-byte accesses,
+// atomics. The simulator compiles kernels with another compiler and has a twin of this file; so kernels use nothing
+// else of CUDA but threadIdx, blockIdx, blockDim, gridDim and the functions of tensor/math.h.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -11,8 +11,8 @@
 /// `WEFT_SHARED(float, tile, [8][33]);` an array in shared memory; uninitialised. Trivial element types only.
 #define WEFT_SHARED(Type, name, ...) __shared__ Type name __VA_ARGS__
 /// `WEFT_DYNAMIC_SHARED(float, row);` a pointer to the launch's shared_bytes, aligned to 16.
-#define WEFT_DYNAMIC_SHARED(Type, name)                                              \
-  extern __shared__ __align__(16) unsigned char weft_dynamic_shared[];               \
+#define WEFT_DYNAMIC_SHARED(Type, name)                                \
+  extern __shared__ __align__(16) unsigned char weft_dynamic_shared[]; \
   Type* const name = reinterpret_cast<Type*>(weft_dynamic_shared)
 
 namespace weft::cuda {
@@ -22,7 +22,8 @@ inline constexpr int warp_size = 32;
 /// Every thread of the block arrives before one leaves; orders shared memory. In uniform control flow only.
 __device__ inline void barrier() { __syncthreads(); }
 
-// Exchanges between the lanes of a full warp (all 32 take part). T: int32_t, uint32_t, int64_t, uint64_t, float, double.
+// Exchanges between the lanes of a full warp (all 32 take part). T: int32_t, uint32_t, int64_t, uint64_t, float,
+// double.
 
 /// The value of lane (own lane ^ mask).
 template <class T>
@@ -45,8 +46,8 @@ __device__ inline void atomic_min(uint64_t* word, uint64_t value) {
   atomicMin(reinterpret_cast<unsigned long long*>(word), static_cast<unsigned long long>(value));
 }
 
-/// One access of sizeof(P) bytes to an address aligned to alignof(P): wide where P is an aligned struct of 4 to 32 bytes.
-/// P: trivially copyable.
+/// One access of sizeof(P) bytes to an address aligned to alignof(P): wide where P is an aligned struct of 4 to 32
+/// bytes. P: trivially copyable.
 template <class P>
 __device__ inline P load_as(const void* address) {
   return *static_cast<const P*>(address);
@@ -59,8 +60,8 @@ __device__ inline void store_as(void* address, const P& value) {
 /// Queues kernel<<<grid, block, shared_bytes, stream>>>(arguments…), converted to the kernel's parameter types, and
 /// returns the error of the launch, cleared. `name` is what reports call it. Checks nothing: see launch().
 template <class... Parameters, class... Arguments>
-cudaError_t launch_kernel(const char* /*name*/, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
-                          cudaStream_t stream, const Arguments&... arguments) {
+cudaError_t launch_kernel(const char* /*name*/, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                          size_t shared_bytes, cudaStream_t stream, const Arguments&... arguments) {
   kernel<<<grid, block, shared_bytes, stream>>>(static_cast<Parameters>(arguments)...);
   return cudaGetLastError();
 }

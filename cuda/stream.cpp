@@ -36,7 +36,8 @@ StreamSlot::StreamSlot(cudaMemPool_t pool) : pool_(pool) {
 ErrorMark StreamSlot::arm(const char* message) {
   const uint64_t tag = tag_of(message);
   const std::lock_guard lock(mutex_);
-  if (!seen_) check(cudaHostAlloc(reinterpret_cast<void**>(&seen_), sizeof(uint64_t), cudaHostAllocDefault), "error word");
+  if (!seen_)
+    check(cudaHostAlloc(reinterpret_cast<void**>(&seen_), sizeof(uint64_t), cudaHostAllocDefault), "error word");
   if (!word_) {
     void* word = nullptr;
     check(cudaMallocFromPoolAsync(&word, sizeof(uint64_t), pool_, stream_.raw()), "error word");
@@ -60,7 +61,8 @@ void StreamSlot::synchronize() {
     check(cudaStreamSynchronize(stream_.raw()), "synchronize");
   }
   if (error != no_error)
-    fail<IndexError>(message_of(error), " (first at flat position ", error & ((uint64_t{1} << error_position_bits) - 1), ")");
+    fail<IndexError>(message_of(error), " (first at flat position ", error & ((uint64_t{1} << error_position_bits) - 1),
+                     ")");
 }
 
 ErrorMark arm_error(Stream stream, const char* message) {

@@ -1,4 +1,5 @@
-// What launchers and library adapters need of a stream: CUDA's handle, the right current device, and a few facts about it.
+// What launchers and library adapters need of a stream: CUDA's handle, the right current device, and a few facts about
+// it.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -9,8 +10,8 @@
 
 namespace weft::cuda {
 
-/// Makes a device CUDA's current one in this thread until the end of the scope; every call that names a stream, an event
-/// or memory of a device stands in one.
+/// Makes a device CUDA's current one in this thread until the end of the scope; every call that names a stream, an
+/// event or memory of a device stands in one.
 class DeviceScope {
  public:
   explicit DeviceScope(int index);

@@ -57,7 +57,7 @@ void product(const MatmulArgs& args, cublasHandle_t handle) {
 
 void matmul(const MatmulArgs& args, Stream stream) {
   note_operation(stream.device.index, "matmul");
-  const BlasScope blas(stream, "matmul");
+  const BlasScope blas(stream, "matmul", args.batch * args.m * args.n * args.k);
   if (args.dtype == DType::f64) {
     product<double>(merged(args), blas.handle());
   } else {

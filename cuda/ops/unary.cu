@@ -1,7 +1,8 @@
-// Elementwise operations of one operand and their gradients: one kernel per element type and order, the operation chosen
-// inside its loop. The choice is the same for all threads and costs less than the loads wait.
+// Elementwise operations of one operand and their gradients: one kernel per element type and order, the operation
+// chosen inside its loop. The choice is the same for all threads and costs less than the loads wait.
 #include "weft/tensor/ops/unary.h"
 
+#include "weft/cuda/functor.cuh"
 #include "weft/cuda/launch.cuh"
 #include "weft/cuda/pack.cuh"
 
@@ -30,7 +31,7 @@ __global__ void unary_kernel_of(UnaryOp op, double p, double q, int64_t n, const
 #pragma unroll
       for (int j = 0; j < width; ++j) factor[j] = C(outer.v[j]) * factor[j];
     }
-    pointwise::dispatch(op, p, q, [&](const auto& functor) {
+    with_functor(op, p, q, [&](const auto& functor) {
       if constexpr (takes<std::decay_t<decltype(functor)>, T>) {
 #pragma unroll
         for (int j = 0; j < width; ++j) {
@@ -47,10 +48,11 @@ __global__ void unary_kernel_of(UnaryOp op, double p, double q, int64_t n, const
 
 template <int order, class T>
 void start(const UnaryArgs& args, Stream stream) {
-  const bool wide = holds_packs<T>(args.s) && holds_packs<T>(args.out) && holds_packs<T>(args.dy) && holds_packs<T>(args.g);
-  launch("unary", unary_kernel_of<order, T>, grid_for(packs_of(args.numel, pack_size<T>), stream), stream, args.op, args.p,
-         args.q, args.numel, static_cast<const T*>(args.s), static_cast<const T*>(args.dy), static_cast<const T*>(args.g),
-         static_cast<T*>(args.out), wide);
+  const bool wide =
+      holds_packs<T>(args.s) && holds_packs<T>(args.out) && holds_packs<T>(args.dy) && holds_packs<T>(args.g);
+  launch("unary", unary_kernel_of<order, T>, grid_for(packs_of(args.numel, pack_size<T>), stream), stream, args.op,
+         args.p, args.q, args.numel, static_cast<const T*>(args.s), static_cast<const T*>(args.dy),
+         static_cast<const T*>(args.g), static_cast<T*>(args.out), wide);
 }
 
 void unary(const UnaryArgs& args, Stream stream) {

@@ -1,0 +1,61 @@
+// Filling with one value, and arange.
+#include "weft/tensor/ops/fill.h"
+
+#include "weft/cuda/walk.cuh"
+#include "weft/cuda/word.h"
+#include "weft/tensor/convert.h"
+#include "weft/tensor/philox.h"
+
+namespace weft::cuda {
+namespace {
+
+constexpr int width = 4;
+
+template <class U>
+__global__ void fill_kernel_of(Walk<1> walk, U word, U* y) {
+  for_walked<width>(
+      walk, [&](const auto& offset) { store_as(y + offset.at[0], splat<U, width>(word)); },
+      [&](const auto& offset) { y[offset.at[0]] = word; });
+}
+
+void fill(const FillArgs& args, Stream stream) {
+  if (args.bits == 0 && !args.geometry) {
+    const DeviceScope scope(stream.device.index);
+    note_operation(stream.device.index, "fill");
+    check(cudaMemsetAsync(args.y, 0, static_cast<size_t>(args.numel * args.element_size), native(stream)), "fill");
+    return;
+  }
+  dispatch_word(args.element_size, [&](auto tag) {
+    using U = typename decltype(tag)::type;
+    const Walk<1> walk = walk_of<1>(args.geometry, args.numel, {walked<U, width>(args.y)}, width);
+    launch("fill", fill_kernel_of<U>, grid_for_walk(walk, width, stream), stream, walk, static_cast<U>(args.bits),
+           static_cast<U*>(args.y));
+  });
+}
+
+template <class T>
+__global__ void arange_kernel_of(int64_t n, double start, double step, T* y) {
+  for (int64_t i = thread_in_grid(); i < n; i += threads_in_grid()) {
+    if constexpr (std::is_integral_v<T>)
+      y[i] = convert<T>(static_cast<int64_t>(start) + i * static_cast<int64_t>(step));
+    else
+      y[i] = convert<T>(start +
+                        philox::product(static_cast<double>(i), step));  // the same bits as without fused operations
+  }
+}
+
+void arange(const ArangeArgs& args, Stream stream) {
+  dispatch_all(args.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    launch("arange", arange_kernel_of<T>, grid_for(args.numel, stream), stream, args.numel, args.start, args.step,
+           static_cast<T*>(args.y));
+  });
+}
+
+}  // namespace
+}  // namespace weft::cuda
+
+WEFT_PLUGS() {
+  WEFT_PLUG(fill_kernel, weft::cuda::fill);
+  WEFT_PLUG(arange_kernel, weft::cuda::arange);
+}
