@@ -3,8 +3,9 @@
 // recorded, with first and second gradient.
 //
 // A unary functor gives f(x), df (its derivative) and d2f (the derivative of df), each from what the tape keeps: the
-// input x (Needs::input) or the output y = f(x) (Needs::output). df(s) and d2f(s) are functions of that one value, so with
-// Needs::output d2f is the derivative of df by y. p, q are the operation's parameters (slope, bounds, …), unused by most.
+// input x (Needs::input), the output y = f(x) (Needs::output), or nothing where df is constant. df(s) and d2f(s) are
+// functions of that one value s, so with Needs::output d2f is the derivative of df by y. p, q are the operation's
+// parameters (slope, bounds, …), unused by most.
 // T is Compute<element>: float, double, and for Domain::numbers also the integer types.
 #pragma once
 
@@ -13,7 +14,7 @@
 
 namespace weft {
 
-enum class Needs : uint8_t { input, output };
+enum class Needs : uint8_t { nothing, input, output };
 /// Which element types an operation takes: floating ones, or all but bool.
 enum class Domain : uint8_t { floating, numbers };
 
@@ -31,6 +32,7 @@ enum class Domain : uint8_t { floating, numbers };
   X(Sigmoid, sigmoid)       \
   X(Relu, relu)             \
   X(Silu, silu)             \
+  X(Gelu, gelu)             \
   X(Softplus, softplus)
 
 /// X(Functor, name): the same with parameters p, q; autograd/ops/unary.cpp wraps them by hand under names of their own.
@@ -53,6 +55,9 @@ enum class Domain : uint8_t { floating, numbers };
   X(Maximum, maximum)      \
   X(Minimum, minimum)
 
+/// The same with a parameter p; used inside weft.
+#define WEFT_BINARY_PARAMETER_OPS(X) X(AddScaled, add_scaled)
+
 /// X(Functor, name): bool out.
 #define WEFT_COMPARE_OPS(X) \
   X(Equal, equal)           \
@@ -65,7 +70,7 @@ enum class Domain : uint8_t { floating, numbers };
 /// The operations by number, as kernels receive them.
 #define WEFT_NAME(Functor, name) name,
 enum class UnaryOp : uint8_t { WEFT_UNARY_OPS(WEFT_NAME) WEFT_UNARY_PARAMETER_OPS(WEFT_NAME) };
-enum class BinaryOp : uint8_t { WEFT_BINARY_OPS(WEFT_NAME) };
+enum class BinaryOp : uint8_t { WEFT_BINARY_OPS(WEFT_NAME) WEFT_BINARY_PARAMETER_OPS(WEFT_NAME) };
 enum class CompareOp : uint8_t { WEFT_COMPARE_OPS(WEFT_NAME) };
 #undef WEFT_NAME
 
@@ -86,34 +91,36 @@ using namespace math;
   };
 
 // clang-format off
-//         name          keeps   takes     f                               df                                d2f
-WEFT_UNARY(Neg,          input,  numbers,  -x,                             -1,                               0)
-WEFT_UNARY(Abs,          input,  numbers,  x < T(0) ? T(-x) : T(x + T(0)), sign(s),                          0)
-WEFT_UNARY(Square,       input,  numbers,  x * x,                          2 * s,                            2)
-WEFT_UNARY(Reciprocal,   output, floating, T(1) / x,                       -s * s,                           -2 * s)
-WEFT_UNARY(Sqrt,         output, floating, sqrt(x),                        T(0.5) / s,                       T(-0.5) / (s * s))
-WEFT_UNARY(Rsqrt,        output, floating, T(1) / sqrt(x),                 T(-0.5) * s * s * s,              T(-1.5) * s * s)
-WEFT_UNARY(Exp,          output, floating, exp(x),                         s,                                1)
-WEFT_UNARY(Log,          input,  floating, log(x),                         T(1) / s,                         T(-1) / (s * s))
-WEFT_UNARY(Tanh,         output, floating, tanh(x),                        T(1) - s * s,                     T(-2) * s)
-WEFT_UNARY(Sigmoid,      output, floating, sigmoid(x),                     s * (T(1) - s),                   T(1) - T(2) * s)
-WEFT_UNARY(Relu,         output, numbers,  x > T(0) || x != x ? x : T(0),  s > T(0) ? 1 : 0,                 0)
-WEFT_UNARY(Silu,         input,  floating, x * sigmoid(x),                 silu_slope(s),                    silu_curve(s))
-WEFT_UNARY(Softplus,     input,  floating, softplus(x),                    sigmoid(s),                       sigmoid(s) * sigmoid(-s))
-WEFT_UNARY(Scale,        input,  numbers,  x * T(p),                       T(p),                             0)
-WEFT_UNARY(Shift,        input,  numbers,  x + T(p),                       1,                                0)
-WEFT_UNARY(SubtractFrom, input,  numbers,  T(p) - x,                       -1,                               0)
-WEFT_UNARY(DivideBy,     input,  floating, x / T(p),                       T(1) / T(p),                      0)
-WEFT_UNARY(DivideInto,   input,  floating, T(p) / x,                       -T(p) / (s * s),                  T(2) * T(p) / (s * s * s))
-WEFT_UNARY(PowScalar,    input,  floating, pow(x, T(p)),                   power_slope(s, T(p)),             power_curve(s, T(p)))
-WEFT_UNARY(Clamp,        input,  floating, x < T(p) ? T(p) : x > T(q) ? T(q) : x, s >= T(p) && s <= T(q) ? 1 : 0, 0)
-WEFT_UNARY(LeakyRelu,    input,  floating, x > T(0) ? x : T(p) * x,        s > T(0) ? T(1) : T(p),           0)
+//         name          keeps    takes     f                               df                      d2f
+WEFT_UNARY(Neg,          nothing, numbers,  -x,                             -1,                     0)
+WEFT_UNARY(Abs,          input,   numbers,  x < T(0) ? T(-x) : T(x + T(0)), sign(s),                0)
+WEFT_UNARY(Square,       input,   numbers,  x * x,                          2 * s,                  2)
+WEFT_UNARY(Reciprocal,   output,  floating, T(1) / x,                       -s * s,                 -2 * s)
+WEFT_UNARY(Sqrt,         output,  floating, sqrt(x),                        T(0.5) / s,             T(-0.5) / (s * s))
+WEFT_UNARY(Rsqrt,        output,  floating, T(1) / sqrt(x),                 T(-0.5) * s * s * s,    T(-1.5) * s * s)
+WEFT_UNARY(Exp,          output,  floating, exp(x),                         s,                      1)
+WEFT_UNARY(Log,          input,   floating, log(x),                         T(1) / s,               T(-1) / (s * s))
+WEFT_UNARY(Tanh,         output,  floating, tanh(x),                        T(1) - s * s,           T(-2) * s)
+WEFT_UNARY(Sigmoid,      output,  floating, sigmoid(x),                     s * (T(1) - s),         T(1) - T(2) * s)
+WEFT_UNARY(Relu,         output,  numbers,  x > T(0) || x != x ? x : T(0),  s > T(0) ? 1 : 0,       0)
+WEFT_UNARY(Silu,         input,   floating, x * sigmoid(x),                 silu_slope(s),          silu_curve(s))
+WEFT_UNARY(Gelu,         input,   floating, x * normal_distribution(x),     gelu_slope(s),          gelu_curve(s))
+WEFT_UNARY(Softplus,     input,   floating, softplus(x),                    sigmoid(s),             sigmoid(s) * sigmoid(-s))
+WEFT_UNARY(Scale,        nothing, numbers,  x * T(p),                       T(p),                   0)
+WEFT_UNARY(Shift,        nothing, numbers,  x + T(p),                       1,                      0)
+WEFT_UNARY(SubtractFrom, nothing, numbers,  T(p) - x,                       -1,                     0)
+WEFT_UNARY(DivideBy,     nothing, floating, x / T(p),                       T(1) / T(p),            0)
+WEFT_UNARY(DivideInto,   input,   floating, T(p) / x,                       -T(p) / (s * s),        T(2 * p) / (s * s * s))
+WEFT_UNARY(PowScalar,    input,   floating, pow(x, T(p)),                   power_slope(s, T(p)),   power_curve(s, T(p)))
+WEFT_UNARY(Clamp,        input,   floating, clamp(x, T(p), T(q)),           within(s, T(p), T(q)),  0)
+WEFT_UNARY(LeakyRelu,    input,   floating, x > T(0) ? x : T(p) * x,        s > T(0) ? T(1) : T(p), 0)
 // clang-format on
 #undef WEFT_UNARY
 
 // Binary functors: f(a, b); their gradients are written with other operations in autograd/ops/binary.cpp. T may be bool.
 #define WEFT_BINARY(Name, f_)                                            \
   struct Name {                                                          \
+    double p = 0;                                                        \
     template <class T> WEFT_INLINE T f(T a, T b) const { return T(f_); } \
   };
 WEFT_BINARY(Add, a + b)
@@ -122,6 +129,7 @@ WEFT_BINARY(Mul, a * b)
 WEFT_BINARY(Div, a / b)  // floating only: integers are divided in f32
 WEFT_BINARY(Maximum, a != a || a > b ? a : b)
 WEFT_BINARY(Minimum, a != a || a < b ? a : b)
+WEFT_BINARY(AddScaled, a + T(p) * b)
 #undef WEFT_BINARY
 
 #define WEFT_COMPARE(Name, f_)                                             \
@@ -139,19 +147,19 @@ WEFT_COMPARE(GreaterEqual, a >= b)
 // From an operation's number to its functor: body(functor) is called once.
 #define WEFT_CASE(Functor, name) case UnaryOp::name: body(Functor{p, q}); return;
 template <class Body>
-WEFT_HD inline void dispatch(UnaryOp op, double p, double q, const Body& body) {
+inline void dispatch(UnaryOp op, double p, double q, const Body& body) {
   switch (op) { WEFT_UNARY_OPS(WEFT_CASE) WEFT_UNARY_PARAMETER_OPS(WEFT_CASE) }
 }
 #undef WEFT_CASE
-#define WEFT_CASE(Functor, name) case BinaryOp::name: body(Functor{}); return;
+#define WEFT_CASE(Functor, name) case BinaryOp::name: body(Functor{p}); return;
 template <class Body>
-WEFT_HD inline void dispatch(BinaryOp op, const Body& body) {
-  switch (op) { WEFT_BINARY_OPS(WEFT_CASE) }
+inline void dispatch(BinaryOp op, double p, const Body& body) {
+  switch (op) { WEFT_BINARY_OPS(WEFT_CASE) WEFT_BINARY_PARAMETER_OPS(WEFT_CASE) }
 }
 #undef WEFT_CASE
 #define WEFT_CASE(Functor, name) case CompareOp::name: body(Functor{}); return;
 template <class Body>
-WEFT_HD inline void dispatch(CompareOp op, const Body& body) {
+inline void dispatch(CompareOp op, const Body& body) {
   switch (op) { WEFT_COMPARE_OPS(WEFT_CASE) }
 }
 #undef WEFT_CASE

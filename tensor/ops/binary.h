@@ -18,6 +18,7 @@ struct BinaryArgs {
   const void* b;
   void* out;
   const Collapsed* geometry;  ///< operands 0: out, 1: a, 2: b; null: all dense in one order. Host memory, for this call.
+  double p = 0;               ///< parameter of the functor (add_scaled: out = a + p b)
 };
 /// out (bool) = f(a, b); a and b of `dtype`.
 struct CompareArgs {
@@ -43,7 +44,9 @@ Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b);
 Tensor compare(CompareOp op, const Tensor& a, const Tensor& b);
 Tensor compare(CompareOp op, const Tensor& a, double b);
 /// a = a + scale * b, b broadcast to a's shape and cast to a's dtype. Bumps a's version. ShapeError where a overlaps itself.
-void add_(Tensor& a, const Tensor& b, double scale = 1);
+void add_(const Tensor& a, const Tensor& b, double scale = 1);
+/// a = a * factor. As add_.
+void mul_(const Tensor& a, double factor);
 
 const char* name_of(BinaryOp op);
 const char* name_of(CompareOp op);

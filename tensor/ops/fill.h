@@ -34,8 +34,8 @@ uint64_t element_bits(DType dtype, double value);
 void fill(const Tensor& y, double value);
 /// The same as an in-place change. ShapeError where y overlaps itself.
 void fill_(const Tensor& y, double value, const char* name = "fill_");
-/// start, start + step, … before stop; empty if there is none. Error if step is 0 or a bound is not finite.
-Tensor arange(double start, double stop, double step, const TensorOptions& options);
+/// y[i] = start + i * step in logical order; y is dense and row-major.
+void arange_(const Tensor& y, double start, double step);
 
 }  // namespace ops
 }  // namespace weft

@@ -26,16 +26,19 @@ namespace ops {
 
 /// f(x). Keeps the strides of a dense x; other x are made dense first. DtypeError if the operation does not take x's dtype.
 Tensor unary(UnaryOp op, const Tensor& x, double p = 0, double q = 0);
-/// dy * df(s), in the strides of s; `s` is x or y by needs_of(op).
+/// dy * df(s), in the strides of s; `s` is x or y by needs_of(op), anything of that shape where it is Needs::nothing.
 Tensor unary_gradient(UnaryOp op, const Tensor& dy, const Tensor& s, double p = 0, double q = 0);
 /// g * dy * d2f(s): how unary_gradient changes with s.
 Tensor unary_curvature(UnaryOp op, const Tensor& g, const Tensor& dy, const Tensor& s, double p = 0, double q = 0);
 
 Needs needs_of(UnaryOp op);
+/// The constant derivative of an operation with Needs::nothing.
+double slope_of(UnaryOp op, double p, double q);
+/// DtypeError unless the operation takes x's dtype.
+void check_domain(UnaryOp op, const Tensor& x);
 const char* name_of(UnaryOp op);
 
-#define WEFT_DECLARE(Functor, name) \
-  Tensor name(const Tensor& x);
+#define WEFT_DECLARE(Functor, name) Tensor name(const Tensor& x);
 WEFT_UNARY_OPS(WEFT_DECLARE)
 #undef WEFT_DECLARE
 
