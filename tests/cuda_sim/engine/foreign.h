@@ -1,0 +1,12 @@
+// Accesses of kernels to memory that is neither a device's, nor shared, nor pinned.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace weft::sim {
+
+/// Empty if the running thread may do it: its own variables, its arguments, constants. Else why not.
+std::string foreign_fault(const void* pointer, size_t bytes, bool writes);
+
+}  // namespace weft::sim

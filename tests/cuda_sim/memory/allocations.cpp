@@ -1,0 +1,186 @@
+#include "allocations.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+
+#include "../lock.h"
+#include "../reports.h"
+#include "../streams/order.h"
+#include "pinned.h"
+#include "shadow.h"
+
+namespace weft::sim {
+namespace {
+
+constexpr size_t red_zone = 256;
+constexpr size_t default_limit = size_t{256} << 20;
+constexpr size_t remembered = 256;  // freed allocations that can still be named
+
+struct Area {
+  size_t limit = default_limit;
+  size_t taken = 0;
+  size_t cursor = red_zone;
+  std::map<size_t, size_t> rooms;  // offset -> bytes, red zone not counted
+  std::map<size_t, AllocationPtr> held;
+  std::map<size_t, AllocationPtr> live;
+  std::deque<AllocationPtr> dead;  // the latest first
+};
+
+Area areas[area_count];
+int last_number = 0;
+
+// The entry of the map that contains the offset, or null.
+AllocationPtr containing(const std::map<size_t, AllocationPtr>& map, size_t offset) {
+  auto next = map.upper_bound(offset);
+  if (next == map.begin()) return nullptr;
+  const AllocationPtr& found = std::prev(next)->second;
+  return offset < found->offset + std::max<size_t>(found->bytes, 1) ? found : nullptr;
+}
+
+AllocationPtr dead_at(const Area& area, size_t offset) {
+  for (const AllocationPtr& allocation : area.dead) {
+    if (offset >= allocation->offset && offset < allocation->offset + allocation->bytes) return allocation;
+  }
+  return nullptr;
+}
+
+std::string hex(size_t number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "0x%zx", number);
+  return text;
+}
+
+std::string name(const Allocation& allocation) {
+  const std::string place = allocation.area == pinned_area ? "pinned" : "cuda:" + std::to_string(allocation.area - 1);
+  return place + " allocation #" + std::to_string(allocation.number) + " (" + std::to_string(allocation.bytes) +
+         " bytes" + last_writer_suffix(allocation.offset) + ")";
+}
+
+}  // namespace
+
+void reset_allocations() {
+  for (Area& area : areas) area = Area();
+  areas[pinned_area].limit = area_bytes;
+  last_number = 0;
+}
+
+size_t memory_limit(int area) { return areas[area].limit; }
+void set_area_limit(int area, size_t bytes) { areas[area].limit = bytes; }
+size_t memory_taken(int area) { return areas[area].taken; }
+
+size_t take_room(int area_number, size_t bytes) {
+  Area& area = areas[area_number];
+  const size_t room = std::max<size_t>(room_for(bytes), 256);
+  if (room > area.limit || area.taken > area.limit - room) return region_bytes;
+  // The first gap behind the place of the last success, going round once.
+  const size_t need = room + red_zone;
+  for (size_t begin : {area.cursor, red_zone}) {
+    size_t at = begin;
+    auto next = area.rooms.lower_bound(at);
+    if (next != area.rooms.begin()) at = std::max(at, std::prev(next)->first + std::prev(next)->second + red_zone);
+    while (next != area.rooms.end() && next->first < at + need) {
+      at = next->first + next->second + red_zone;
+      ++next;
+    }
+    if (at + need > area_bytes) continue;
+    area.rooms[at] = room;
+    area.taken += room;
+    area.cursor = at + need;
+    return area_number * area_bytes + at;
+  }
+  return region_bytes;
+}
+
+void give_room(int area_number, size_t offset) {
+  Area& area = areas[area_number];
+  auto room = area.rooms.find(offset - area_number * area_bytes);
+  area.taken -= room->second;
+  area.rooms.erase(room);
+}
+
+AllocationPtr new_allocation(int area, size_t offset, size_t bytes) {
+  return std::make_shared<Allocation>(Allocation{++last_number, area, offset, bytes});
+}
+
+void hold(const AllocationPtr& allocation) { areas[allocation->area].held[allocation->offset] = allocation; }
+
+AllocationPtr release(const void* pointer, const char* who) {
+  const size_t offset = region_offset(pointer);
+  if (offset >= region_bytes) {
+    report(std::string(who) + ": " + describe(pointer) + " was not allocated");
+    return nullptr;
+  }
+  auto& held = areas[area_of(offset)].held;
+  auto found = held.find(offset);
+  if (found == held.end()) {
+    const char* reason = containing(held, offset)                     ? ", an address inside an allocation"
+                         : dead_at(areas[area_of(offset)], offset)    ? ", a double free"
+                         : containing(areas[area_of(offset)].live, offset) ? ", a double free"
+                                                                      : ", never allocated";
+    report(std::string(who) + " of " + describe(pointer) + reason);
+    return nullptr;
+  }
+  AllocationPtr allocation = found->second;
+  held.erase(found);
+  return allocation;
+}
+
+AllocationPtr held_at(const void* pointer) {
+  const size_t offset = region_offset(pointer);
+  return offset < region_bytes ? containing(areas[area_of(offset)].held, offset) : nullptr;
+}
+
+void begin_life(const AllocationPtr& allocation) {
+  areas[allocation->area].live[allocation->offset] = allocation;
+  mark_live(allocation->offset, allocation->bytes, allocation->area == pinned_area);
+  poison(allocation->offset, allocation->bytes);
+}
+
+void end_life(const AllocationPtr& allocation) {
+  Area& area = areas[allocation->area];
+  area.live.erase(allocation->offset);
+  area.dead.push_front(allocation);
+  if (area.dead.size() > remembered) area.dead.pop_back();
+  mark_dead(allocation->offset, allocation->bytes);
+  poison(allocation->offset, allocation->bytes);
+}
+
+std::string describe_offset(size_t offset) {
+  const Area& area = areas[area_of(offset)];
+  if (AllocationPtr live = containing(area.live, offset)) return name(*live) + ", +" + hex(offset - live->offset);
+  if (AllocationPtr held = containing(area.held, offset)) {
+    return name(*held) + ", +" + hex(offset - held->offset) + ", which is not allocated yet in the order of its stream";
+  }
+  if (AllocationPtr dead = dead_at(area, offset)) {
+    return name(*dead) + ", +" + hex(offset - dead->offset) + ", which has been freed";
+  }
+  const std::string device = area_of(offset) == pinned_area ? "pinned memory" : "cuda:" + std::to_string(area_of(offset) - 1);
+  auto next = area.live.upper_bound(offset);
+  if (next != area.live.begin()) {
+    const Allocation& before = *std::prev(next)->second;
+    const size_t past = offset - before.offset - before.bytes;
+    if (past < 4096) return std::to_string(past) + " bytes past the end of " + name(before);
+  }
+  if (next != area.live.end() && next->second->offset - offset < 4096) {
+    return std::to_string(next->second->offset - offset) + " bytes before " + name(*next->second);
+  }
+  return device + " +" + hex(offset % area_bytes) + ", where nothing is allocated";
+}
+
+std::string describe(const void* pointer) {
+  const size_t offset = region_offset(pointer);
+  if (offset < area_bytes) return "shared memory +" + hex(offset);
+  if (offset < region_bytes) return describe_offset(offset);
+  if (!pointer) return "a null pointer";
+  return (is_registered(pointer) ? "registered host memory at " : "host memory at ") + hex(reinterpret_cast<size_t>(pointer));
+}
+
+size_t live_allocations() {
+  Lock lock;
+  size_t count = 0;
+  for (const Area& area : areas) count += area.held.size();
+  return count;
+}
+
+}  // namespace weft::sim

@@ -1,0 +1,59 @@
+// How every entry point of the runtime begins and ends: the lock, errors that wait to be delivered, the thread's last error.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <optional>
+
+#include "../lock.h"
+#include "../sim.h"
+
+namespace weft::sim {
+
+/// Errors that end a device's context: every later call on the device returns them.
+bool is_sticky(cudaError_t status);
+void lose_device(int device, cudaError_t status);
+/// cudaSuccess unless the device is lost.
+cudaError_t sticky_error(int device);
+void forget_lost_devices();
+
+/// Becomes the thread's last error unless it is cudaSuccess.
+cudaError_t remember(cudaError_t status);
+/// The thread's last error, which it forgets if `clear`.
+cudaError_t last_error(bool clear);
+
+/// True once the process's static objects are being destroyed: the runtime is gone then.
+bool unloading();
+/// Without devices the whole runtime answers this.
+inline constexpr cudaError_t no_driver = cudaErrorInsufficientDriver;
+
+/// What is wrong before the entry point has done anything: no driver, the current device lost (now, by the plan, or before).
+cudaError_t check_current_device();
+
+/// An entry point that works on the current device.
+template <class Work>
+cudaError_t entry(Work work) {
+  if (unloading()) return cudaErrorCudartUnloading;
+  Lock lock;
+  if (const cudaError_t status = check_current_device(); status != cudaSuccess) return remember(status);
+  const cudaError_t status = work();
+  // What ran meanwhile may have lost the device.
+  const cudaError_t sticky = sticky_error(current_device());
+  return remember(sticky != cudaSuccess ? sticky : status);
+}
+
+/// An entry point that answers whatever the state of the devices.
+template <class Work>
+cudaError_t query_entry(Work work) {
+  if (unloading()) return cudaErrorCudartUnloading;
+  Lock lock;
+  return remember(device_count() == 0 ? no_driver : work());
+}
+
+/// The code that the plan wants instead of the work, if any.
+inline std::optional<cudaError_t> planned_fault(FaultKind kind, int device) {
+  const int code = consult_fault(kind, device);
+  return code == 0 ? std::nullopt : std::optional(static_cast<cudaError_t>(code));
+}
+
+}  // namespace weft::sim

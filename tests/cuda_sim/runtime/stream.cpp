@@ -1,0 +1,216 @@
+// Streams, events, waiting.
+#include "../streams/stream.h"
+
+#include "../memory/pool.h"
+#include "../reports.h"
+#include "status.h"
+
+namespace weft::sim {
+
+int stream_device(cudaStream_t handle, const char* who) {
+  Lock lock;
+  const Stream* stream = find_stream(handle, who);
+  return stream ? stream->device : -1;
+}
+
+cudaError_t enqueue_when(cudaStream_t handle, std::string name, std::function<bool()> ready, std::function<void()> run) {
+  return entry([&] {
+    Stream* stream = stream_for_work(handle, name.c_str());
+    if (!stream) return cudaErrorInvalidResourceHandle;
+    const Kind kind = ready ? Kind::meeting : Kind::work;
+    issue(*stream, {.name = std::move(name), .run = std::move(run), .ready = std::move(ready), .kind = kind});
+    return cudaSuccess;
+  });
+}
+
+cudaError_t enqueue(cudaStream_t stream, std::string name, std::function<void()> run) {
+  return enqueue_when(stream, std::move(name), nullptr, std::move(run));
+}
+
+}  // namespace weft::sim
+
+using namespace weft::sim;
+
+namespace {
+
+cudaError_t make_stream(cudaStream_t* handle, unsigned flags) {
+  return entry([&] {
+    *handle = reinterpret_cast<cudaStream_t>(create_stream(current_device(), (flags & cudaStreamNonBlocking) == 0));
+    return cudaSuccess;
+  });
+}
+
+// Calls work(stream) for a live stream of any device, and lets the stream's own device answer for what ran.
+template <class Work>
+cudaError_t with_stream(cudaStream_t handle, const char* who, Work work) {
+  return entry([&] {
+    Stream* stream = find_stream(handle, who);
+    if (!stream) return cudaErrorInvalidResourceHandle;
+    const int device = stream->device;
+    const cudaError_t status = work(*stream);
+    return sticky_error(device) != cudaSuccess ? sticky_error(device) : status;
+  });
+}
+
+template <class Work>
+cudaError_t with_event(cudaEvent_t handle, const char* who, Work work) {
+  return entry([&] {
+    Event* event = find_event(handle, who);
+    if (!event) return cudaErrorInvalidResourceHandle;
+    const int device = event->device;
+    const cudaError_t status = work(*event);
+    return sticky_error(device) != cudaSuccess ? sticky_error(device) : status;
+  });
+}
+
+cudaError_t wait_until_idle(const std::function<bool(const Stream&)>& belongs, const char* who) {
+  const bool ended = run_until_idle(belongs, who);
+  trim_to_thresholds();
+  return ended ? cudaSuccess : cudaErrorUnknown;
+}
+
+}  // namespace
+
+cudaError_t cudaStreamCreate(cudaStream_t* stream) { return make_stream(stream, cudaStreamDefault); }
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) { return make_stream(stream, flags); }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) { return make_stream(stream, flags); }
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  return entry([&] {
+    *least = 0;
+    *greatest = -5;
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t handle) {
+  return with_stream(handle, "cudaStreamDestroy", [&](Stream& stream) {
+    destroy_stream(&stream);
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
+  return with_stream(handle, "cudaStreamSynchronize", [&](Stream& stream) {
+    return wait_until_idle([&](const Stream& other) { return &other == &stream; }, "cudaStreamSynchronize");
+  });
+}
+
+cudaError_t cudaDeviceSynchronize() {
+  return entry([&] {
+    const int device = current_device();
+    return wait_until_idle([&](const Stream& stream) { return stream.device == device; }, "cudaDeviceSynchronize");
+  });
+}
+
+// Asking lets the hardware do a little, so that a loop of questions ends.
+cudaError_t cudaStreamQuery(cudaStream_t handle) {
+  return with_stream(handle, "cudaStreamQuery", [&](Stream& stream) {
+    if (!stream.queue.empty()) step();
+    close_arenas();
+    if (!stream.queue.empty()) return cudaErrorNotReady;
+    host_knows(stream.clock);
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event_handle, unsigned) {
+  return with_stream(handle, "cudaStreamWaitEvent", [&](Stream& stream) {
+    Event* event = find_event(event_handle, "cudaStreamWaitEvent");
+    if (!event) return cudaErrorInvalidResourceHandle;
+    if (auto code = planned_fault(FaultKind::event, stream.device)) return *code;
+    if (event->last) wait_for_point(stream, event->last);
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaStreamGetFlags(cudaStream_t handle, unsigned* flags) {
+  return with_stream(handle, "cudaStreamGetFlags", [&](Stream& stream) {
+    *flags = stream.blocking ? cudaStreamDefault : cudaStreamNonBlocking;
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* status) {
+  return with_stream(handle, "cudaStreamIsCapturing", [&](Stream&) {
+    *status = cudaStreamCaptureStatusNone;
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaLaunchHostFunc(cudaStream_t handle, cudaHostFn_t function, void* data) {
+  return entry([&] {
+    Stream* stream = stream_for_work(handle, "cudaLaunchHostFunc");
+    if (!stream) return cudaErrorInvalidResourceHandle;
+    issue(*stream, {.name = "a host function", .run = [=] { function(data); }, .kind = Kind::host_function});
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* handle, unsigned flags) {
+  return entry([&] {
+    if (auto code = planned_fault(FaultKind::event, current_device())) return *code;
+    *handle = reinterpret_cast<cudaEvent_t>(create_event(current_device(), (flags & cudaEventDisableTiming) == 0));
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t* handle) { return cudaEventCreateWithFlags(handle, cudaEventDefault); }
+
+cudaError_t cudaEventDestroy(cudaEvent_t handle) {
+  return with_event(handle, "cudaEventDestroy", [&](Event& event) {
+    event.destroyed = true;
+    event.last = nullptr;
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t stream_handle) {
+  return with_event(handle, "cudaEventRecord", [&](Event& event) {
+    Stream* stream = stream_for_work(stream_handle, "cudaEventRecord");
+    if (!stream) return cudaErrorInvalidResourceHandle;
+    if (stream->device != event.device) {
+      report("cudaEventRecord: an event of cuda:" + std::to_string(event.device) + " on a stream of cuda:" +
+             std::to_string(stream->device) + "; create it while the stream's device is the current one");
+      return cudaErrorInvalidResourceHandle;
+    }
+    if (auto code = planned_fault(FaultKind::event, event.device)) return *code;
+    event.last = record_point(*stream);
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t handle) {
+  return with_event(handle, "cudaEventSynchronize", [&](Event& event) {
+    const RecordPointPtr point = event.last;
+    if (!point) return cudaSuccess;
+    if (!run_until([&] { return point->done; }, "cudaEventSynchronize")) return cudaErrorUnknown;
+    host_knows(point->clock);
+    trim_to_thresholds();
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t handle) {
+  return with_event(handle, "cudaEventQuery", [&](Event& event) {
+    const RecordPointPtr point = event.last;
+    if (!point) return cudaSuccess;
+    if (!point->done) step();
+    close_arenas();
+    if (!point->done) return cudaErrorNotReady;
+    host_knows(point->clock);
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start_handle, cudaEvent_t end_handle) {
+  return with_event(start_handle, "cudaEventElapsedTime", [&](Event& start) {
+    Event* end = find_event(end_handle, "cudaEventElapsedTime");
+    if (!end || start.device != end->device || !start.timing || !end->timing || !start.last || !end->last) {
+      return cudaErrorInvalidResourceHandle;
+    }
+    if (!start.last->done || !end->last->done) return cudaErrorNotReady;
+    *milliseconds = static_cast<float>((end->last->seconds - start.last->seconds) * 1e3);
+    return cudaSuccess;
+  });
+}
