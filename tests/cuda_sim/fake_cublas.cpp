@@ -9,9 +9,9 @@
 #include <string>
 #include <thread>
 
+#include "fake_values.h"
 #include "lock.h"
 #include "sim.h"
-#include "weft/tensor/half.h"
 
 struct cublasContext {
   int device = 0;
@@ -47,48 +47,16 @@ cublasStatus_t planned_fault(int device) {
   return static_cast<cublasStatus_t>(consult_fault(FaultKind::cublas, device));
 }
 
-size_t size_of(cudaDataType type) { return type == CUDA_R_64F ? 8 : type == CUDA_R_32F ? 4 : 2; }
-
-double load(const void* data, cudaDataType type, int64_t i) {
-  switch (type) {
-    case CUDA_R_64F:
-      return static_cast<const double*>(data)[i];
-    case CUDA_R_32F:
-      return static_cast<const float*>(data)[i];
-    case CUDA_R_16F:
-      return static_cast<const Half*>(data)[i];
-    default:
-      return static_cast<const BFloat16*>(data)[i];
-  }
-}
-
-void store(void* data, cudaDataType type, int64_t i, double value) {
-  switch (type) {
-    case CUDA_R_64F:
-      static_cast<double*>(data)[i] = value;
-      break;
-    case CUDA_R_32F:
-      static_cast<float*>(data)[i] = static_cast<float>(value);
-      break;
-    case CUDA_R_16F:
-      static_cast<Half*>(data)[i] = Half(static_cast<float>(value));
-      break;
-    default:
-      static_cast<BFloat16*>(data)[i] = BFloat16(static_cast<float>(value));
-      break;
-  }
-}
-
-// Ten bits of mantissa, to nearest even.
-double to_tf32(double value) {
-  const uint32_t bits = weft::detail::float_bits(static_cast<float>(value));
-  if ((bits & 0x7f800000u) == 0x7f800000u) return value;
-  return weft::detail::bits_float((bits + 0xfffu + ((bits >> 13) & 1u)) & 0xffffe000u);
+Element element(cudaDataType type) {
+  return type == CUDA_R_64F   ? Element::f64
+         : type == CUDA_R_32F ? Element::f32
+         : type == CUDA_R_16F ? Element::f16
+                              : Element::bf16;
 }
 
 struct Matrix {
   void* data;
-  cudaDataType type;
+  Element type;
   bool transposed;
   int64_t ld, rows, columns;  // as stored
   int64_t stride;             // from one of the batch to the next
@@ -112,7 +80,7 @@ Matrix matrix(const void* data, cudaDataType type, cublasOperation_t form, int64
               int64_t stride) {
   const bool transposed = form != CUBLAS_OP_N;
   if (transposed) std::swap(rows, columns);
-  return {const_cast<void*>(data), type, transposed, ld, rows, columns, stride};
+  return {const_cast<void*>(data), element(type), transposed, ld, rows, columns, stride};
 }
 
 bool check_matrix(const Product& p, const Matrix& x, const char* name) {
@@ -129,9 +97,9 @@ bool check_call(const Product& p) {
   if (p.m < 0 || p.n < 0 || p.k < 0 || p.batch < 0) return fail(p.who, "a negative extent");
   if (!check_matrix(p, p.a, "A") || !check_matrix(p, p.b, "B") || !check_matrix(p, p.c, "C")) return false;
   if (p.batch > 1 && p.c.stride < p.c.ld * p.c.columns) return fail(p.who, "the results of the batch overlap");
-  const bool wide = p.a.type == CUDA_R_64F;
+  const bool wide = p.a.type == Element::f64;
   if (p.a.type != p.b.type || p.a.type != p.c.type || (p.compute == CUBLAS_COMPUTE_64F) != wide ||
-      (p.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && p.a.type != CUDA_R_32F))
+      (p.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && p.a.type != Element::f32))
     return fail(p.who, "this compute type does not go with these element types");
   if (!p.workspace) return fail(p.who, "no workspace since the stream was set: cuBLAS's own is shared by all streams");
   return true;

@@ -3,43 +3,16 @@
 #include <random>
 
 #include "fake_cudnn.h"
-#include "weft/tensor/half.h"
+#include "fake_values.h"
 
 namespace weft::sim::dnn {
 namespace {
 
-double load(const void* data, cudnnDataType_t type, int64_t i) {
-  switch (type) {
-    case CUDNN_DATA_DOUBLE:
-      return static_cast<const double*>(data)[i];
-    case CUDNN_DATA_FLOAT:
-      return static_cast<const float*>(data)[i];
-    case CUDNN_DATA_HALF:
-      return static_cast<const Half*>(data)[i];
-    default:
-      return static_cast<const BFloat16*>(data)[i];
-  }
-}
-
-void store(void* data, cudnnDataType_t type, int64_t i, double value) {
-  switch (type) {
-    case CUDNN_DATA_DOUBLE:
-      static_cast<double*>(data)[i] = value;
-      break;
-    case CUDNN_DATA_FLOAT:
-      static_cast<float*>(data)[i] = static_cast<float>(value);
-      break;
-    case CUDNN_DATA_HALF:
-      static_cast<Half*>(data)[i] = Half(static_cast<float>(value));
-      break;
-    default:
-      static_cast<BFloat16*>(data)[i] = BFloat16(static_cast<float>(value));
-      break;
-  }
-}
-
-double to_tf32(double value) {
-  return weft::detail::bits_float((weft::detail::float_bits(static_cast<float>(value)) + 0x1000u) & 0xffffe000u);
+Element element(cudnnDataType_t type) {
+  return type == CUDNN_DATA_DOUBLE  ? Element::f64
+         : type == CUDNN_DATA_FLOAT ? Element::f32
+         : type == CUDNN_DATA_HALF  ? Element::f16
+                                    : Element::bf16;
 }
 
 // Calls visit(x's, w's, y's element) for every product of the convolution.
@@ -61,11 +34,10 @@ void for_each_product(const Convolution& c, Visit visit) {
 }
 
 std::vector<double> loaded(const void* data, const Tensor& tensor, bool rounds) {
-  std::vector<double> values(tensor.bytes() / (tensor.type == CUDNN_DATA_DOUBLE  ? 8
-                                               : tensor.type == CUDNN_DATA_FLOAT ? 4
-                                                                                 : 2));
+  const Element type = element(tensor.type);
+  std::vector<double> values(tensor.bytes() / size_of(type));
   for (size_t i = 0; i < values.size(); ++i) {
-    const double value = load(data, tensor.type, static_cast<int64_t>(i));
+    const double value = load(data, type, static_cast<int64_t>(i));
     values[i] = rounds ? to_tf32(value) : value;
   }
   return values;
@@ -128,7 +100,7 @@ void compute(const Convolution& c, int64_t engine, void* x, void* w, void* y, ui
       sums[at[result]] += product;
   });
   add_hastily(sums, terms, seed);
-  for (size_t i = 0; i < sums.size(); ++i) store(data[result], to.type, static_cast<int64_t>(i), sums[i]);
+  for (size_t i = 0; i < sums.size(); ++i) store(data[result], element(to.type), static_cast<int64_t>(i), sums[i]);
 }
 
 }  // namespace weft::sim::dnn
