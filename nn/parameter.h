@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "weft/tensor/group.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft::nn {
@@ -47,6 +48,7 @@ class Placed {
     std::vector<Copy> copies;
     GradReq request = GradReq::null;
     bool shares_value = false;
+    Order order = Order::fastest;
     double lr_mult = 1, wd_mult = 1;
   };
   Placed() = default;
@@ -72,6 +74,9 @@ class Parameter : public Placed {
   GradReq request() const { return state().request; }
   /// null freezes: operations no longer track the parameter.
   void set_request(GradReq request) const;
+  /// How the gradients of the copies are summed.
+  Order order() const { return state().order; }
+  void set_order(Order order) const { state().order = order; }
   /// Factors on the learning rate and the weight decay, read at every step.
   double lr_mult() const { return state().lr_mult; }
   double wd_mult() const { return state().wd_mult; }

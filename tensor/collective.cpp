@@ -3,7 +3,6 @@
 #include <array>
 #include <atomic>
 
-#include "weft/tensor/group.h"
 #include "weft/tensor/ops/binary.h"
 #include "weft/tensor/ops/concat.h"
 #include "weft/tensor/ops/copy.h"
@@ -50,13 +49,9 @@ void register_communicator(DeviceType type, Communicator* communicator) noexcept
 
 namespace ops {
 
-Tensor reduce(std::span<const Tensor> x, Device device, Order order) {
+Tensor reduce(std::span<const Tensor> x, Device device) {
   check_ranks("reduce", x, true);
-  if (x.size() == 1) return clone(to(x[0], device));
-  if (order == Order::tree) return tree_sum(x, device);
-  Tensor sum = add(to(x[0], device), to(x[1], device));
-  for (size_t i = 2; i < x.size(); ++i) sum = add(sum, to(x[i], device));
-  return sum;
+  return x.size() == 1 ? clone(to(x[0], device)) : tree_sum(x, device);
 }
 
 Tensors broadcast(const Tensor& x, std::span<const Device> devices) {
@@ -67,7 +62,7 @@ Tensors broadcast(const Tensor& x, std::span<const Device> devices) {
 
 Tensors all_reduce(std::span<const Tensor> x, Order order) {
   check_ranks("all_reduce", x, true);
-  if (order == Order::by_rank && x.size() > 1) {
+  if (order == Order::fastest && x.size() > 1) {
     if (Communicator* communicator = communicator_of(x)) {
       Tensors y;
       for (const Tensor& t : x) y.push_back(empty_like(t));
@@ -76,7 +71,7 @@ Tensors all_reduce(std::span<const Tensor> x, Order order) {
   }
   std::vector<Device> devices;
   for (const Tensor& t : x) devices.push_back(t.device());
-  const Tensor sum = reduce(x, devices[0], order);
+  const Tensor sum = reduce(x, devices[0]);
   Tensors y{sum};
   for (const Tensor& t : broadcast(sum, std::span(devices).subspan(1))) y.push_back(t);
   return y;

@@ -1,15 +1,13 @@
-// Collectives over one tensor per rank, all ranks in this process. The order of every sum is fixed: by rank, or, with
-// Order::tree, a binary tree over ranks, so that bits do not depend on how ranks are spread over devices.
+// Collectives over one tensor per rank, all ranks in this process. The order of every sum is fixed (see Order).
 #pragma once
 
 #include <span>
 #include <vector>
 
+#include "weft/tensor/group.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
-
-enum class Order : uint8_t { by_rank, tree };
 
 /// A faster way for devices of one kind (NCCL); registered by the backend. Each function returns false to decline, and the
 /// general way through copies and additions is taken. Tensors are dense, of one shape and dtype, one per rank.
@@ -27,9 +25,9 @@ namespace ops {
 // the ranks that disagree.
 
 /// The sum of all x, on every rank's device.
-Tensors all_reduce(std::span<const Tensor> x, Order order = Order::by_rank);
-/// The sum of all x on `device`.
-Tensor reduce(std::span<const Tensor> x, Device device, Order order = Order::by_rank);
+Tensors all_reduce(std::span<const Tensor> x, Order order = Order::fastest);
+/// The sum of all x on `device`, by the tree.
+Tensor reduce(std::span<const Tensor> x, Device device);
 /// A copy of x on every device.
 Tensors broadcast(const Tensor& x, std::span<const Device> devices);
 /// All x joined along `axis`, on `device`; extents along the axis may differ.

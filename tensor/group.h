@@ -21,8 +21,14 @@ class CommError : public Error {
   using Error::Error;
 };
 
+/// How the values of several ranks are summed. fastest: as the devices do it best, in an order that is fixed for one set of
+/// devices. tree: a binary tree over ranks, so that the bits depend on the number of ranks alone and not on how they are
+/// spread over devices.
+enum class Order : uint8_t { fastest, tree };
+
 struct GroupOptions {
   std::chrono::milliseconds deadline = std::chrono::seconds(300);  ///< longest wait for the last rank
+  Order order = Order::fastest;
 };
 
 class Group {
@@ -33,6 +39,7 @@ class Group {
 
   int size() const { return static_cast<int>(devices_.size()); }
   const std::vector<Device>& devices() const { return devices_; }
+  Order order() const { return options_.order; }
 
   /// What the last rank does for all: gets every rank's tensors, in order of rank, and returns as many results each.
   using Act = std::function<std::vector<Tensors>(std::span<const Tensors> deposits)>;

@@ -1,6 +1,7 @@
 // PerDevice<T>: one T for each of a list of devices; the same type for 0, 1 and n devices.
 #pragma once
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -25,13 +26,16 @@ class PerDevice {
   Device device(int i) const { return devices_.at(static_cast<size_t>(i)); }
   T& operator[](int i) { return values_.at(static_cast<size_t>(i)); }
   const T& operator[](int i) const { return values_.at(static_cast<size_t>(i)); }
-  /// The value of a device; throws DeviceError if the list does not hold it.
+  /// The value of a device, the first if it is listed more than once; throws DeviceError if it is not.
   T& on(Device device) { return const_cast<T&>(std::as_const(*this).on(device)); }
   const T& on(Device device) const {
     for (size_t i = 0; i < devices_.size(); ++i)
       if (devices_[i] == device) return values_[i];
     fail<DeviceError>("PerDevice: no value on ", device);
   }
+  /// Opaque: what the layer that made this value needs to go on with it (parallel/ keeps its workers here).
+  const std::shared_ptr<void>& origin() const { return origin_; }
+  void set_origin(std::shared_ptr<void> origin) { origin_ = std::move(origin); }
   auto begin() { return values_.begin(); }
   auto end() { return values_.end(); }
   auto begin() const { return values_.begin(); }
@@ -40,6 +44,7 @@ class PerDevice {
  private:
   std::vector<Device> devices_;
   std::vector<T> values_;
+  std::shared_ptr<void> origin_;
 };
 
 }  // namespace weft
