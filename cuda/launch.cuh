@@ -25,6 +25,11 @@ void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, S
 __device__ inline int64_t thread_in_grid() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
 __device__ inline int64_t threads_in_grid() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
 
+template <class T>
+__device__ inline T smaller(T a, T b) {
+  return b < a ? b : a;
+}
+
 /// Says that the operand at flat `position` is bad: the smallest position is thrown at the next synchronisation.
 __device__ inline void mark_error(const ErrorMark& mark, int64_t position) {
   atomic_min(mark.word, mark.tag | static_cast<uint64_t>(position));

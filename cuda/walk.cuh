@@ -3,27 +3,12 @@
 
 #include <cstdint>
 
+#include "weft/cuda/divide.cuh"
 #include "weft/cuda/launch.cuh"
 #include "weft/cuda/pack.cuh"
 #include "weft/tensor/collapsed.h"
 
 namespace weft::cuda {
-
-/// Division of numbers below 2^31 by a number known beforehand: a multiplication and a shift.
-/// Granlund and Montgomery, "Division by invariant integers using multiplication", 1994.
-struct Divider {
-  uint32_t divisor = 1, magic = 1, shift = 0;
-
-  Divider() = default;
-  explicit Divider(uint32_t d) : divisor(d) {
-    while (shift < 31 && (uint32_t{1} << shift) < d) ++shift;
-    const uint64_t one = 1;
-    magic = static_cast<uint32_t>(((one << 32) * ((one << shift) - d)) / d + 1);
-  }
-  __device__ uint32_t divide(uint32_t n) const {
-    return (static_cast<uint32_t>(static_cast<uint64_t>(n) * magic >> 32) + n) >> shift;
-  }
-};
 
 /// Passed to kernels by value.
 template <int K>
@@ -35,7 +20,7 @@ struct Walk {
   int64_t numel = 0;
   int64_t extent[max_rank] = {};
   int64_t stride[K][max_rank] = {};
-  Divider divider[max_rank] = {};
+  NarrowDivider divider[max_rank] = {};
 
   struct Offsets {
     int64_t at[K];
@@ -99,7 +84,7 @@ Walk<K> walk_of(const Collapsed& geometry, const WalkOperand (&operands)[K], int
   walk.packed = last >= 0 && (last == 0 || geometry.extent[last] % pack == 0) && geometry.stride[0][last] == 1;
   for (int d = 0; d < geometry.rank; ++d) {
     walk.extent[d] = geometry.extent[d];
-    if (walk.small) walk.divider[d] = Divider(static_cast<uint32_t>(geometry.extent[d]));
+    if (walk.small) walk.divider[d] = NarrowDivider(static_cast<uint32_t>(geometry.extent[d]));
     for (int k = 0; k < K; ++k) walk.stride[k][d] = geometry.stride[k][d];
   }
   for (int k = 0; k < K && walk.packed; ++k) {
