@@ -105,17 +105,20 @@ void check_writable(const char* name, const Tensor& y) {
   }
 }
 
+void copy(const Tensor& y, const Tensor& x) { copy(y, x, {}); }
 void copy(const Tensor& y, const Tensor& x, const CopyOptions& options) {
   check_copy("copy", y, x);
   copy_unchecked(y, x, options);
 }
 
+void copy_(const Tensor& y, const Tensor& x) { copy_(y, x, {}, "copy_"); }
 void copy_(const Tensor& y, const Tensor& x, const CopyOptions& options, const char* name) {
   check_copy(name, y, x);
   y.storage().bump_version(name);
   copy_unchecked(y, x, options);
 }
 
+Tensor to(const Tensor& x, Device device) { return to(x, device, {}); }
 Tensor to(const Tensor& x, Device device, const CopyOptions& options) {
   if (x.device() == device) return x;
   check_exists(device);

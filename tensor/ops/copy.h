@@ -2,10 +2,12 @@
 #pragma once
 
 #include "weft/tensor/collapsed.h"
+#include "weft/tensor/dtype.h"
 #include "weft/tensor/kernel.h"
-#include "weft/tensor/tensor.h"
 
 namespace weft {
+class Tensor;
+struct CopyOptions;
 
 /// y = x on one device, x of dtype `from`, y of dtype `to`; numel > 0. Conversion is that of convert<To>(x) in
 /// tensor/convert.h.
@@ -27,12 +29,15 @@ namespace ops {
 /// and later work on the current stream of y's device waits for it; x's memory is not reused before. From a GPU to host
 /// memory the host waits, unless non_blocking is set and that memory is pinned: then wait for the stream, or for an event
 /// recorded on the GPU's stream, before reading. From pageable host memory the host waits until x may be changed.
-void copy(const Tensor& y, const Tensor& x, const CopyOptions& options = {});
+void copy(const Tensor& y, const Tensor& x);
+void copy(const Tensor& y, const Tensor& x, const CopyOptions& options);
 /// The same as an in-place change of y: advances its version. `name` is the operation that errors speak of.
-void copy_(const Tensor& y, const Tensor& x, const CopyOptions& options = {}, const char* name = "copy_");
+void copy_(const Tensor& y, const Tensor& x);
+void copy_(const Tensor& y, const Tensor& x, const CopyOptions& options, const char* name = "copy_");
 
 /// x itself if it is there already, else a copy with the strides of a dense x, or row-major.
-Tensor to(const Tensor& x, Device device, const CopyOptions& options = {});
+Tensor to(const Tensor& x, Device device);
+Tensor to(const Tensor& x, Device device, const CopyOptions& options);
 /// x itself if it has this dtype, else a converted copy with the strides of a dense x, or row-major.
 Tensor cast(const Tensor& x, DType dtype);
 /// A copy in memory of its own, with the strides of a dense x, or row-major.

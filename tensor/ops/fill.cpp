@@ -1,5 +1,7 @@
 #include "weft/tensor/ops/fill.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "weft/tensor/convert.h"
@@ -36,12 +38,15 @@ void fill_(const Tensor& y, double value, const char* name) {
   fill(y, value);
 }
 
-void arange_(const Tensor& y, double start, double step) {
-  WEFT_CHECK(DtypeError, y.dtype() != DType::boolean, "arange: bool is not a number here; use another dtype");
-  WEFT_CHECK(ShapeError, y.is_contiguous(), "arange: needs a row-major tensor, got strides ", y.strides());
-  y.storage().bump_version("arange_");
-  if (y.numel() == 0) return;
-  arange_kernel({y.dtype(), y.numel(), start, step, y.raw()}, current_stream(y.device()));
+Tensor arange(double start, double stop, double step, const TensorOptions& options) {
+  WEFT_CHECK(Error, step != 0 && std::isfinite(step) && std::isfinite(start) && std::isfinite(stop), "arange: from ", start,
+             " to ", stop, " by ", step, "; the step must not be 0, and all three must be finite");
+  WEFT_CHECK(DtypeError, options.dtype != DType::boolean, "arange: bool does not count; use another dtype");
+  const double count = std::max(0.0, std::ceil((stop - start) / step));
+  WEFT_CHECK(ShapeError, count <= 0x1p62, "arange: more than 2^62 elements from ", start, " to ", stop, " by ", step);
+  Tensor y = empty({static_cast<int64_t>(count)}, options);
+  if (y.numel() > 0) arange_kernel({options.dtype, y.numel(), start, step, y.raw()}, current_stream(y.device()));
+  return y;
 }
 
 }  // namespace ops

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "weft/tensor/collapsed.h"
+#include "weft/tensor/dtype.h"
 #include "weft/tensor/kernel.h"
-#include "weft/tensor/tensor.h"
 
 namespace weft {
+class Tensor;
+struct TensorOptions;
 
 /// Every element of y = the low `element_size` bytes (1, 2, 4, 8) of `bits`; numel > 0.
 struct FillArgs {
@@ -34,8 +36,8 @@ uint64_t element_bits(DType dtype, double value);
 void fill(const Tensor& y, double value);
 /// The same as an in-place change. ShapeError where y overlaps itself.
 void fill_(const Tensor& y, double value, const char* name = "fill_");
-/// y[i] = start + i * step in logical order; y is dense and row-major.
-void arange_(const Tensor& y, double start, double step);
+/// start, start + step, … before stop; empty if there is none. Error if step is 0 or a number is not finite.
+Tensor arange(double start, double stop, double step, const TensorOptions& options);
 
 }  // namespace ops
 }  // namespace weft

@@ -111,21 +111,20 @@ Tensor sum_over(const Tensor& x, uint32_t bits, bool keep, double divisor) {
   return y;
 }
 
-// Values and index of max; `values` is left undefined if not asked for.
-MaxResult max_over(const char* operation, const Tensor& x, const ReduceOptions& options, bool with_values) {
+// Returns the index; fills in the values if asked.
+Tensor max_over(const char* operation, const Tensor& x, const ReduceOptions& options, Tensor* values) {
   WEFT_CHECK(DtypeError, x.dtype() != DType::boolean, operation, ": bool is not ordered here; convert with .to(dtype)");
   const uint32_t bits = axes_of(operation, x.rank(), options);
   Axes axes = split_axes(x.shape(), bits);
   axes.kept.sort_slowest_first(x.strides());
-  MaxResult result;
-  if (with_values) result.values = empty_output(x, bits, options.keep, axes.kept, x.dtype());
-  result.index = empty_output(x, bits, options.keep, axes.kept, DType::i64);
-  if (result.index.numel() == 0) return result;
+  if (values) *values = empty_output(x, bits, options.keep, axes.kept, x.dtype());
+  Tensor index = empty_output(x, bits, options.keep, axes.kept, DType::i64);
+  if (index.numel() == 0) return index;
   WEFT_CHECK(ShapeError, x.numel() > 0, operation, ": no elements along the reduced axes of shape ", x.shape());
-  max_kernel({x.dtype(), reduction_of(x, axes), x.raw(), with_values ? result.values.raw() : nullptr,
-              static_cast<int64_t*>(result.index.raw())},
+  max_kernel({x.dtype(), reduction_of(x, axes), x.raw(), values ? values->raw() : nullptr,
+              static_cast<int64_t*>(index.raw())},
              current_stream(x.device()));
-  return result;
+  return index;
 }
 
 // Strides of a reduced tensor seen with the full shape: 0 along reduced axes.
@@ -147,6 +146,7 @@ void check_index(const char* operation, const Tensor& index, const Shape& expect
 
 }  // namespace
 
+Tensor sum(const Tensor& x) { return sum(x, {}); }
 Tensor sum(const Tensor& x, const ReduceOptions& options) {
   return sum_over(x, axes_of("sum", x.rank(), options), options.keep, 1);
 }
@@ -165,6 +165,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
   return view(y, shape, strides, y.impl().offset);
 }
 
+Tensor mean(const Tensor& x) { return mean(x, {}); }
 Tensor mean(const Tensor& x, const ReduceOptions& options) {
   check_floating("mean", x);
   const uint32_t axes = axes_of("mean", x.rank(), options);
@@ -174,10 +175,14 @@ Tensor mean(const Tensor& x, const ReduceOptions& options) {
   return sum_over(x, axes, options.keep, count);
 }
 
-MaxResult max(const Tensor& x, const ReduceOptions& options) { return max_over("max", x, options, true); }
+Tensor max(const Tensor& x, const ReduceOptions& options, Tensor& index) {
+  Tensor values;
+  index = max_over("max", x, options, &values);
+  return values;
+}
 
 Tensor argmax(const Tensor& x, int64_t axis, bool keep) {
-  return max_over("argmax", x, {.axes = {axis}, .keep = keep}, false).index;
+  return max_over("argmax", x, {.axes = {axis}, .keep = keep}, nullptr);
 }
 
 Tensor max_backward(const Tensor& dy, const Tensor& index, const Shape& shape, const ReduceOptions& options) {

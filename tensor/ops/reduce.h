@@ -4,9 +4,10 @@
 #include "weft/tensor/collapsed.h"
 #include "weft/tensor/dtype.h"
 #include "weft/tensor/kernel.h"
-#include "weft/tensor/tensor.h"
 
 namespace weft {
+class Tensor;
+struct ReduceOptions;
 
 /// x as [kept, reduced]: extents, and strides of x in elements, in both groups last dimension fastest. Output number k
 /// belongs to position k of the kept dimensions. Neither group is empty of elements.
@@ -61,19 +62,18 @@ namespace ops {
 
 /// Over `axes` (all if none). The result is dense, its axes in the memory order of x's; of x's dtype, i64 for integers and
 /// bool. Of no elements: 0.
-Tensor sum(const Tensor& x, const ReduceOptions& options = {});
+Tensor sum(const Tensor& x);
+Tensor sum(const Tensor& x, const ReduceOptions& options);
 /// Sum over the axes that broadcasting added or widened: the inverse of expanding `shape` to x's. x itself if equal.
 Tensor sum_to(const Tensor& x, const Shape& shape);
 /// Floating dtypes. Of no elements: NaN.
-Tensor mean(const Tensor& x, const ReduceOptions& options = {});
+Tensor mean(const Tensor& x);
+Tensor mean(const Tensor& x, const ReduceOptions& options);
 
-struct MaxResult {
-  Tensor values;
-  Tensor index;  ///< i64; flat over the reduced axes in their logical order, of the first maximum
-};
-/// NaN wins over everything. ShapeError over no elements.
-MaxResult max(const Tensor& x, const ReduceOptions& options = {});
-/// The index alone. bool is not ordered here: DtypeError.
+/// NaN wins over everything. `index` (i64) becomes the position of the first maximum, flat over the reduced axes in their
+/// logical order. ShapeError over no elements; DtypeError on bool.
+Tensor max(const Tensor& x, const ReduceOptions& options, Tensor& index);
+/// The index alone.
 Tensor argmax(const Tensor& x, int64_t axis, bool keep = false);
 /// The gradient of max: dy where the maximum was, 0 elsewhere; of shape `shape`, the shape of x.
 Tensor max_backward(const Tensor& dy, const Tensor& index, const Shape& shape, const ReduceOptions& options);
