@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/child.h"
 #include "tests/support/hooks.h"
 #include "tests/support/op_table_run.h"
 #include "weft/tensor/storage.h"
@@ -81,6 +82,8 @@ REGISTER_LISTENER("weft", 1, weft::test::Listener);
 
 int main(int argc, char** argv) {
   using namespace weft;
+  int status = 0;
+  if (test::child_main(status)) return status;
   doctest::Context context(argc, argv);
   context.setOption("no-version", true);
   const char* require = std::getenv("WEFT_REQUIRE_CUDA");
