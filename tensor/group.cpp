@@ -42,8 +42,14 @@ void Group::close(std::exception_ptr error) noexcept {
   changed_.notify_all();
 }
 
+void Group::forbid(std::string reason) {
+  const std::lock_guard lock(mutex_);
+  forbidden_ = std::move(reason);
+}
+
 Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Act& act) {
   std::unique_lock lock(mutex_);
+  WEFT_CHECK(CommError, forbidden_.empty(), what, ": ", forbidden_);
   const auto deadline = std::chrono::steady_clock::now() + options_.deadline;
   const auto late = [&](const char* whom) {
     fail<CommError>(what, " #", meeting_, ": waited ", options_.deadline.count() / 1000, " s for ", whom,

@@ -49,6 +49,8 @@ class Group {
   Tensors meet(int rank, const std::string& what, Tensors tensors, const Act& act);
   /// The rank will not come again: it returned (no error) or threw. Waiting ranks fail now, later ones on arrival.
   void leave(int rank, std::exception_ptr error = nullptr) noexcept;
+  /// The ranks will not run at the same time: every meeting fails with CommError `<what>: <reason>`.
+  void forbid(std::string reason);
 
  private:
   struct Seat {
@@ -73,6 +75,7 @@ class Group {
   std::vector<Tensors> results_;
   int to_collect_ = 0;  // ranks that have not fetched the results of the last meeting
   std::exception_ptr failure_;
+  std::string forbidden_;
 };
 
 /// Which rank of which group this thread is; no group outside a parallel section.

@@ -1,0 +1,239 @@
+#include "weft/parallel/pool.h"
+
+#include <algorithm>
+
+namespace weft::parallel {
+
+namespace {
+constexpr uint64_t calls_per_round = 1 << 16;  // random calls set aside for the items of one round
+}
+
+// As many consecutive puts as there are workers: the shares of one batch.
+struct Pool::Round {
+  std::unique_ptr<Group> group;
+  Generator generator{0};
+  int puts = 0;
+  int64_t samples = 0;
+};
+
+struct Pool::Item {
+  enum class Status : uint8_t { waiting, running, done, cancelled };
+  Device device;
+  Status status = Status::waiting;
+  std::exception_ptr error;
+  Result result;
+};
+
+struct Pool::State {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::map<Ticket, Item> items;  // not fetched yet
+  Ticket next = 0;
+  int waiting = 0;  // for a worker
+  bool closed = false;
+  std::vector<Device> begun;  // devices whose first item has run
+  bool alone = false;         // an item that must run alone is running
+  int running = 0;
+
+  // Runs one item as its round's `rank`.
+  void run(Ticket ticket, const std::function<void()>& job, const Context& context, const std::shared_ptr<Round>& round,
+           int rank, bool serial_init) {
+    std::unique_lock lock(mutex);
+    Item& item = items.at(ticket);
+    const Device device = item.device;
+    const bool first = serial_init && std::find(begun.begin(), begun.end(), device) == begun.end();
+    changed.wait(lock, [&] { return !alone && (!first || running == 0); });
+    --waiting;
+    if (item.status == Item::Status::cancelled) {
+      changed.notify_all();
+      return;
+    }
+    item.status = Item::Status::running;
+    ++running;
+    alone = first;
+    if (first && round->group) round->group->forbid("the first item of each device runs alone; pass serial_init = false");
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+      const ContextGuard in_force(context);
+      const DeviceGuard on(device);
+      const RankGuard as({round->group.get(), rank, 0});
+      job();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    if (round->group) round->group->leave(rank, error);
+    lock.lock();
+    if (first) {
+      begun.push_back(device);
+      alone = false;
+    }
+    --running;
+    item.status = Item::Status::done;
+    item.error = error;
+    changed.notify_all();
+  }
+};
+
+Pool::Pool(int workers, ParallelOptions options) : options_(std::move(options)), state_(std::make_shared<State>()) {
+  WEFT_CHECK(Error, workers >= 0, "Parallel: ", workers, " workers; use 0 or more");
+  WEFT_CHECK(Error, options_.capacity > 0, "Parallel: a capacity of ", options_.capacity, "; use 1 or more");
+  if (options_.devices.empty()) options_.devices = available_devices();
+  size_ = workers;
+  if (Worker::is_current()) return;
+  for (int i = 0; i < workers; ++i) {
+    const Device device = options_.devices[static_cast<size_t>(i) % options_.devices.size()];
+    workers_.push_back(std::make_unique<Worker>(device, device.is_cpu() ? 0 : 1));
+  }
+}
+
+Pool::~Pool() { cancel(); }
+
+// The worker bound to the device; where several are, or none is, in turn.
+size_t Pool::choose(std::optional<Device> device) const {
+  for (size_t i = 0; device && i < workers_.size(); ++i) {
+    const size_t k = (next_worker_ + i) % workers_.size();
+    if (workers_[k]->device() == *device) return k;
+  }
+  return next_worker_ % workers_.size();
+}
+
+std::shared_ptr<Pool::Round> Pool::round_for(int64_t samples, Context& context, int& rank) {
+  if (!round_ || round_->puts >= std::max(size_, 1)) {
+    round_ = std::make_shared<Round>();
+    round_->generator = default_generator();
+    default_generator().set_calls(default_generator().calls() + calls_per_round);
+    if (size_ > 1) {
+      round_->group = std::make_unique<Group>(std::vector<Device>(static_cast<size_t>(size_)),
+                                              GroupOptions{.deadline = options_.deadline});
+      if (workers_.empty()) round_->group->forbid("a pool without workers runs one item at a time; use one worker per rank");
+    }
+  }
+  rank = round_->puts++;
+  context.generator = round_->generator;
+  context.generator.set_first_sample(round_->generator.first_sample() + round_->samples);
+  round_->samples += samples;
+  return round_;
+}
+
+Pool::Ticket Pool::put(std::optional<Device> device, int64_t samples, std::function<void()> job, Result result) {
+  Context context = Context::capture();
+  int rank = 0;
+  std::unique_lock lock(state_->mutex);
+  WEFT_CHECK(Error, !state_->closed, "Parallel: put after close()");
+  const auto room = [this] { return state_->waiting < options_.capacity; };
+  WEFT_CHECK(Error, state_->changed.wait_for(lock, options_.deadline, room), "Parallel: ", state_->waiting,
+             " items waited for a worker for ", options_.deadline.count() / 1000, " s; is one of them stuck?");
+  const std::shared_ptr<Round> round = round_for(samples, context, rank);
+  const Ticket ticket = state_->next++;
+  const size_t worker = workers_.empty() ? 0 : choose(device);
+  Item& item = state_->items[ticket];
+  item.device = workers_.empty() ? device.value_or(current_device()) : workers_[worker]->device();
+  item.result = std::move(result);
+  next_worker_ = worker + 1;
+  ++state_->waiting;
+  lock.unlock();
+  const bool serial = options_.serial_init && !workers_.empty();
+  auto work = [state = state_, ticket, job = std::move(job), context, round, rank, serial] {
+    state->run(ticket, job, context, round, rank, serial);
+  };
+  if (workers_.empty())
+    work();
+  else
+    workers_[worker]->queue(std::move(work));
+  return ticket;
+}
+
+Pool::Result Pool::fetch(std::unique_lock<std::mutex>& lock, Ticket ticket, std::chrono::milliseconds patience) {
+  const auto found = state_->items.find(ticket);
+  WEFT_CHECK(Error, found != state_->items.end(), "Parallel: ticket ", ticket, " is unknown or its result was fetched before");
+  Item& item = found->second;
+  const auto ready = [&] { return item.status == Item::Status::done || item.status == Item::Status::cancelled; };
+  WEFT_CHECK(Error, state_->changed.wait_for(lock, patience, ready), "Parallel: the worker of ", item.device,
+             " has not finished item ", ticket, " within ", patience.count() / 1000, " s");
+  const std::exception_ptr error = item.error;
+  const bool cancelled = item.status == Item::Status::cancelled;
+  Result result = std::move(item.result);
+  state_->items.erase(found);
+  lock.unlock();
+  WEFT_CHECK(Error, !cancelled, "Parallel: item ", ticket, " was cancelled before it started");
+  if (error) std::rethrow_exception(error);
+  return result;
+}
+
+Pool::Result Pool::wait(Ticket ticket) {
+  std::unique_lock lock(state_->mutex);
+  return fetch(lock, ticket, options_.deadline);
+}
+
+Pool::Result Pool::wait_next() {
+  std::unique_lock lock(state_->mutex);
+  WEFT_CHECK(Error, !state_->items.empty(), "Parallel: get without a put whose result is still to be fetched");
+  return fetch(lock, state_->items.begin()->first, options_.deadline);
+}
+
+Pool::Result Pool::wait_any() {
+  std::unique_lock lock(state_->mutex);
+  WEFT_CHECK(Error, !state_->items.empty(), "Parallel: get_any without a put whose result is still to be fetched");
+  Ticket ticket = 0;
+  const auto any = [&] {
+    for (const auto& [t, item] : state_->items)
+      if (item.status >= Item::Status::done) return ticket = t, true;
+    return false;
+  };
+  WEFT_CHECK(Error, state_->changed.wait_for(lock, options_.deadline, any), "Parallel: none of ", state_->items.size(),
+             " items finished within ", options_.deadline.count() / 1000, " s");
+  return fetch(lock, ticket, options_.deadline);
+}
+
+Pool::Result Pool::wait_next_for(std::chrono::milliseconds duration) {
+  std::unique_lock lock(state_->mutex);
+  WEFT_CHECK(Error, !state_->items.empty(), "Parallel: get_for without a put whose result is still to be fetched");
+  const Ticket ticket = state_->items.begin()->first;
+  const auto ready = [&] {
+    const auto found = state_->items.find(ticket);
+    return found == state_->items.end() || found->second.status >= Item::Status::done;
+  };
+  if (!state_->changed.wait_for(lock, duration, ready)) return nullptr;
+  return fetch(lock, ticket, options_.deadline);
+}
+
+std::vector<Pool::Result> Pool::wait_all() {
+  std::vector<Ticket> tickets;
+  std::vector<Result> results;
+  std::vector<WorkerError> errors;
+  {
+    const std::lock_guard lock(state_->mutex);
+    for (const auto& [ticket, item] : state_->items) tickets.push_back(ticket);
+  }
+  for (size_t i = 0; i < tickets.size(); ++i) {
+    std::unique_lock lock(state_->mutex);
+    const Device device = state_->items.at(tickets[i]).device;
+    try {
+      results.push_back(fetch(lock, tickets[i], options_.deadline));
+    } catch (...) {
+      errors.push_back({static_cast<int>(i), device, std::current_exception()});
+    }
+  }
+  if (!errors.empty()) throw WorkerErrors(std::move(errors), static_cast<int>(tickets.size()));
+  return results;
+}
+
+size_t Pool::outstanding() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->items.size();
+}
+
+void Pool::close() {
+  const std::lock_guard lock(state_->mutex);
+  state_->closed = true;
+}
+
+void Pool::cancel() {
+  const std::lock_guard lock(state_->mutex);
+  for (auto& [ticket, item] : state_->items)
+    if (item.status == Item::Status::waiting) item.status = Item::Status::cancelled;
+  state_->changed.notify_all();
+}
+
+}  // namespace weft::parallel
