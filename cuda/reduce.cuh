@@ -5,6 +5,8 @@
 //   static Acc exchange(const Acc&, int mask);       that of lane (own lane ^ mask)
 #pragma once
 
+#include <limits>
+
 #include "weft/cuda/platform.cuh"
 
 namespace weft::cuda {
@@ -48,7 +50,7 @@ struct Sum {
 template <class C>
 struct Largest {
   using Acc = C;
-  __device__ static Acc none() { return -HUGE_VALF; }
+  __device__ static Acc none() { return -std::numeric_limits<C>::infinity(); }
   __device__ static Acc merge(const Acc& a, const Acc& b) { return a != a || a > b ? a : b; }
   __device__ static Acc exchange(const Acc& a, int mask) { return shuffle_xor(a, mask); }
 };
