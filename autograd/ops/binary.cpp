@@ -1,0 +1,152 @@
+// c = a + b;   da = dc,        db = dc
+// c = a - b;   da = dc,        db = -dc
+// c = a b;     da = dc b,      db = dc a
+// c = a / b;   da = dc / b,    db = -dc c / b
+// c = max(a, b), min(a, b);    da = dc w, db = dc (1 - w), w = 1 where a is taken, 1/2 where both are, else 0
+// each summed over the dimensions in which its operand was broadcast
+#include "weft/autograd/ops/binary.h"
+
+#include "weft/autograd/ops/copy.h"
+#include "weft/autograd/ops/reduce.h"
+#include "weft/autograd/ops/unary.h"
+#include "weft/autograd/record.h"
+#include "weft/tensor/ops/binary.h"
+#include "weft/tensor/ops/copy.h"
+#include "weft/tensor/ops/unary.h"
+
+namespace weft {
+
+namespace {
+
+using namespace autograd;
+
+// How a gradient of the result becomes one of an operand: unchanged where shapes and dtypes are all the same …
+struct AsIs {
+  explicit AsIs(const Tensor&) {}
+  Tensor operator()(const Tensor& dx) const { return dx; }
+};
+// … else summed over what was broadcast, in the operand's dtype.
+struct BackTo {
+  explicit BackTo(const Tensor& x) : shape(x.shape()), dtype(x.dtype()) {}
+  Tensor operator()(const Tensor& dx) const { return to(sum_to(dx, shape), dtype); }
+  Shape shape;
+  DType dtype;
+};
+
+template <class Back>
+Tensor record_add(const Tensor& a, const Tensor& b, const Tensor& c) {
+  return record("add", c, edge(a, [back = Back(a)](const Tensor& dc) { return back(dc); }),
+                edge(b, [back = Back(b)](const Tensor& dc) { return back(dc); }));
+}
+
+template <class Back>
+Tensor record_sub(const Tensor& a, const Tensor& b, const Tensor& c) {
+  return record("sub", c, edge(a, [back = Back(a)](const Tensor& dc) { return back(dc); }),
+                edge(b, [back = Back(b)](const Tensor& dc) { return neg(back(dc)); }));
+}
+
+template <class Back>
+Tensor record_mul(const Tensor& a, const Tensor& b, const Tensor& c) {
+  return record("mul", c, edge(a, [b = saved(b), back = Back(a)](const Tensor& dc) { return back(mul(dc, b)); }),
+                edge(b, [a = saved(a), back = Back(b)](const Tensor& dc) { return back(mul(dc, a)); }));
+}
+
+template <class Back>
+Tensor record_div(const Tensor& a, const Tensor& b, const Tensor& c) {
+  return record("div", c, edge(a, [b = saved(b), back = Back(a)](const Tensor& dc) { return back(div(dc, b)); }),
+                edge(b, [b = saved(b), back = Back(b)](const Tensor& dc, const Tensor& own) {
+                  return neg(back(div(mul(dc, own), b)));
+                }));
+}
+
+// w of the first line above: a constant almost everywhere, so it is not recorded.
+Tensor weight_of(CompareOp taken, const Tensor& a, const Tensor& b, DType dtype) {
+  const Tensor clear = ops::cast(ops::compare(taken, a, b), dtype);
+  const Tensor tied = ops::cast(ops::compare(CompareOp::equal, a, b), dtype);
+  return ops::add(clear, ops::unary(UnaryOp::scale, tied, 0.5));
+}
+
+template <class Back>
+Tensor record_choice(const char* name, CompareOp a_wins, CompareOp b_wins, const Tensor& a, const Tensor& b,
+                     const Tensor& c) {
+  return record(name, c, edge(a, [=, a = saved(a), b = saved(b), back = Back(a)](const Tensor& dc) {
+                  return back(mul(dc, weight_of(a_wins, a, b, dc.dtype())));
+                }),
+                edge(b, [=, a = saved(a), b = saved(b), back = Back(b)](const Tensor& dc) {
+                  return back(mul(dc, weight_of(b_wins, a, b, dc.dtype())));
+                }));
+}
+
+bool unchanged(const Tensor& a, const Tensor& b) { return a.dtype() == b.dtype() && a.shape() == b.shape(); }
+
+// x as the number finds it.
+Tensor meeting(const Tensor& x, Scalar number) {
+  if (is_floating(x.dtype())) return x;
+  if (number.floating) return to(x, DType::f32);
+  return x.dtype() == DType::boolean ? to(x, DType::i64) : x;
+}
+
+}  // namespace
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  Tensor c = ops::add(a, b);
+  if (!tracked(a, b)) return c;
+  return unchanged(a, b) ? record_add<AsIs>(a, b, c) : record_add<BackTo>(a, b, c);
+}
+
+Tensor sub(const Tensor& a, const Tensor& b) {
+  Tensor c = ops::sub(a, b);
+  if (!tracked(a, b)) return c;
+  return unchanged(a, b) ? record_sub<AsIs>(a, b, c) : record_sub<BackTo>(a, b, c);
+}
+
+Tensor mul(const Tensor& a, const Tensor& b) {
+  Tensor c = ops::mul(a, b);
+  if (!tracked(a, b)) return c;
+  return unchanged(a, b) ? record_mul<AsIs>(a, b, c) : record_mul<BackTo>(a, b, c);
+}
+
+Tensor div(const Tensor& a, const Tensor& b) {
+  Tensor c = ops::div(a, b);
+  if (!tracked(a, b)) return c;
+  return unchanged(a, b) ? record_div<AsIs>(a, b, c) : record_div<BackTo>(a, b, c);
+}
+
+Tensor maximum(const Tensor& a, const Tensor& b) {
+  Tensor c = ops::maximum(a, b);
+  if (!tracked(a, b)) return c;
+  return record_choice<BackTo>("maximum", CompareOp::greater, CompareOp::less, a, b, c);
+}
+
+Tensor minimum(const Tensor& a, const Tensor& b) {
+  Tensor c = ops::minimum(a, b);
+  if (!tracked(a, b)) return c;
+  return record_choice<BackTo>("minimum", CompareOp::less, CompareOp::greater, a, b, c);
+}
+
+#define WEFT_DEFINE(Functor, name)                                              \
+  Tensor name(const Tensor& a, const Tensor& b) { return ops::name(a, b); }     \
+  Tensor name(const Tensor& a, double b) { return ops::compare(CompareOp::name, a, b); }
+WEFT_COMPARE_OPS(WEFT_DEFINE)
+#undef WEFT_DEFINE
+
+Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
+Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
+Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
+Tensor operator-(const Tensor& x) { return neg(x); }
+
+Tensor operator+(const Tensor& x, Scalar n) { return unary(UnaryOp::shift, meeting(x, n), n.value); }
+Tensor operator-(const Tensor& x, Scalar n) { return unary(UnaryOp::shift, meeting(x, n), -n.value); }
+Tensor operator*(const Tensor& x, Scalar n) { return unary(UnaryOp::scale, meeting(x, n), n.value); }
+Tensor operator/(const Tensor& x, Scalar n) {
+  return unary(UnaryOp::divide_by, is_floating(x.dtype()) ? x : to(x, DType::f32), n.value);
+}
+Tensor operator+(Scalar n, const Tensor& x) { return x + n; }
+Tensor operator-(Scalar n, const Tensor& x) { return unary(UnaryOp::subtract_from, meeting(x, n), n.value); }
+Tensor operator*(Scalar n, const Tensor& x) { return x * n; }
+Tensor operator/(Scalar n, const Tensor& x) {
+  return unary(UnaryOp::divide_into, is_floating(x.dtype()) ? x : to(x, DType::f32), n.value);
+}
+
+}  // namespace weft
