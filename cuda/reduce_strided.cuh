@@ -10,7 +10,7 @@
 #include <algorithm>
 
 #include "weft/cuda/reduce.cuh"
-#include "weft/cuda/scratch.h"
+#include "weft/cuda/workspace.h"
 #include "weft/cuda/walk.cuh"
 #include "weft/tensor/ops/reduce.h"
 
@@ -167,7 +167,7 @@ void launch_reduction(const char* name, const Reduction& geometry, const void* d
     reduce(nullptr);
     return;
   }
-  const Scratch parts(static_cast<size_t>(geometry.kept * plan.chunks) * sizeof(Part), stream);
+  const Workspace parts(static_cast<size_t>(geometry.kept * plan.chunks) * sizeof(Part), stream);
   reduce(static_cast<Part*>(parts.data()));
   launch(name, reduce_parts_kernel<W, Part, Finish>, grid_for_warps(geometry.kept, stream, reduce_threads), stream,
          geometry.kept, plan.chunks, static_cast<const Part*>(parts.data()), finish);
