@@ -1,7 +1,7 @@
 // Moving elements of 1, 2, 4 or 8 bytes without looking at them. For kernel files: internal linkage.
 #pragma once
 
-#include "weft/tensor/cpu/rows.h"
+#include "weft/tensor/cpu/strided.h"
 
 namespace weft {
 namespace {

@@ -2,7 +2,7 @@
 // everything else is staged through small buffers into the same loops, so that bits do not depend on the layout.
 #include "weft/tensor/ops/binary.h"
 
-#include "weft/tensor/cpu/rows.h"
+#include "weft/tensor/cpu/strided.h"
 
 namespace weft {
 namespace {

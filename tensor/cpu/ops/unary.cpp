@@ -2,7 +2,7 @@
 // buffers, so that they need no loops of their own.
 #include "weft/tensor/ops/unary.h"
 
-#include "weft/tensor/cpu/rows.h"
+#include "weft/tensor/cpu/strided.h"
 
 namespace weft {
 namespace {
