@@ -16,10 +16,10 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
   T v[N];
 };
 
-/// True if a Pack<T, N> may be loaded from (and stored to) the address.
-template <class T, int N = pack_size<T>>
-bool holds_packs(const void* address) {
-  return reinterpret_cast<uintptr_t>(address) % alignof(Pack<T, N>) == 0;
+/// True if a Pack<T, N> may be loaded from (and stored to) each of the addresses.
+template <class T, int N = pack_size<T>, class... Pointers>
+bool holds_packs(const Pointers*... addresses) {
+  return ((reinterpret_cast<uintptr_t>(addresses) % alignof(Pack<T, N>) == 0) && ...);
 }
 
 /// Elements i … of x[0, n); those past the end are 0. `wide`: x holds packs, and i is a multiple of N.

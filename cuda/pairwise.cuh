@@ -61,7 +61,7 @@ void launch_pairwise(const char* name, Op op, double p, int64_t numel, const Col
   const auto* second = static_cast<const T*>(b);
   auto* result = static_cast<R*>(out);
   if (!geometry) {
-    const bool wide = holds_packs<T, N>(a) && holds_packs<T, N>(b) && holds_packs<R, N>(out);
+    const bool wide = holds_packs<T, N>(a, b) && holds_packs<R, N>(out);
     launch(name, pairwise_dense_kernel<N, R, Op, T>, grid_for(packs_of(numel, N), stream), stream, op, p, numel, first,
            second, scalar, result, wide);
     return;

@@ -10,8 +10,8 @@
 #include <algorithm>
 
 #include "weft/cuda/reduce.cuh"
-#include "weft/cuda/workspace.h"
 #include "weft/cuda/walk.cuh"
+#include "weft/cuda/workspace.h"
 #include "weft/tensor/ops/reduce.h"
 
 namespace weft::cuda {

@@ -110,12 +110,6 @@ __global__ void backward_kernel(Elements elements, Compute<T> count, const T* x,
   }
 }
 
-/// Are all of these addresses fit for packs of T?
-template <class T, int N, class... Pointers>
-bool all_hold_packs(const Pointers*... pointers) {
-  return (holds_packs<T, N>(pointers) && ...);
-}
-
 template <class T>
 Elements elements_of(int64_t rows, int64_t channels) {
   const int64_t numel = rows * channels;
@@ -136,8 +130,8 @@ void normalize(const BatchNormArgs& args, Stream stream) {
     using C = Compute<T>;
     constexpr int N = pack_size<T>;
     Elements elements = elements_of<T>(args.rows, args.channels);
-    elements.wide = all_hold_packs<T, N>(args.x, args.y);
-    elements.even = elements.even && all_hold_packs<C, N>(args.mean, args.inverse_std, args.gamma, args.beta);
+    elements.wide = holds_packs<T, N>(args.x, args.y);
+    elements.even = elements.even && holds_packs<C, N>(args.mean, args.inverse_std, args.gamma, args.beta);
     launch("batch_norm", normalize_kernel<T>, grid_for(packs_of(elements.numel, N), stream), stream, elements,
            args.relu, static_cast<const T*>(args.x), static_cast<const C*>(args.mean),
            static_cast<const C*>(args.inverse_std), static_cast<const C*>(args.gamma), static_cast<const C*>(args.beta),
@@ -151,9 +145,9 @@ void backward(const BatchNormBackwardArgs& args, Stream stream) {
     using C = Compute<T>;
     constexpr int N = pack_size<T>;
     Elements elements = elements_of<T>(args.rows, args.channels);
-    elements.wide = all_hold_packs<T, N>(args.x, args.dy, args.y, args.dx);
+    elements.wide = holds_packs<T, N>(args.x, args.dy, args.y, args.dx);
     elements.even =
-        elements.even && all_hold_packs<C, N>(args.mean, args.inverse_std, args.gamma, args.sum_dz, args.sum_dz_xh);
+        elements.even && holds_packs<C, N>(args.mean, args.inverse_std, args.gamma, args.sum_dz, args.sum_dz_xh);
     launch("batch_norm_backward", backward_kernel<T>, grid_for(packs_of(elements.numel, N), stream), stream, elements,
            static_cast<C>(args.count), static_cast<const T*>(args.x), static_cast<const T*>(args.dy),
            static_cast<const T*>(args.y), static_cast<const C*>(args.mean), static_cast<const C*>(args.inverse_std),

@@ -48,8 +48,7 @@ __global__ void unary_kernel_of(UnaryOp op, double p, double q, int64_t n, const
 
 template <int order, class T>
 void start(const UnaryArgs& args, Stream stream) {
-  const bool wide =
-      holds_packs<T>(args.s) && holds_packs<T>(args.out) && holds_packs<T>(args.dy) && holds_packs<T>(args.g);
+  const bool wide = holds_packs<T>(args.s, args.out, args.dy, args.g);
   launch("unary", unary_kernel_of<order, T>, grid_for(packs_of(args.numel, pack_size<T>), stream), stream, args.op,
          args.p, args.q, args.numel, static_cast<const T*>(args.s), static_cast<const T*>(args.dy),
          static_cast<const T*>(args.g), static_cast<T*>(args.out), wide);

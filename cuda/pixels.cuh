@@ -1,0 +1,45 @@
+// Pixels: a channels-last image [batch, h, w, channels] walked with a pack of channels per thread.
+#pragma once
+
+#include "weft/cuda/divide.cuh"
+#include "weft/cuda/launch.cuh"
+#include "weft/cuda/pack.cuh"
+#include "weft/tensor/ops/pair.h"
+
+namespace weft::cuda {
+
+struct Pixels {
+  int64_t numel;  ///< threads' worth: batch * h * w * packs of channels
+  Pair size;
+  int64_t channels;
+  Divider by_packs, by_w, by_h;
+  int pack;  ///< channels of a thread
+
+  struct Place {
+    int64_t image, h, w, channel;  // the first channel of the pack
+  };
+  __device__ Place place(int64_t i) const {
+    const auto [pixel, pack_index] = by_packs(i);
+    const auto [line, w] = by_w(pixel);
+    const auto [image, h] = by_h(line);
+    return {image, h, w, pack_index * pack};
+  }
+};
+
+/// `pack` divides channels.
+inline Pixels pixels_of(int64_t batch, Pair size, int64_t channels, int pack) {
+  const int64_t packs = channels / pack, numel = batch * size.h * size.w * packs;
+  return {numel, size, channels, Divider(packs, numel), Divider(size.w, numel), Divider(size.h, numel), pack};
+}
+
+/// Calls f(std::integral_constant<int, N>) with the channels a thread takes: a pack of T, if packs divide the channels
+/// and the operands are aligned to them, else 1.
+template <class T, class F>
+void with_channel_pack(int64_t channels, bool aligned, const F& f) {
+  if (channels % pack_size<T> == 0 && aligned)
+    f(std::integral_constant<int, pack_size<T>>{});
+  else
+    f(std::integral_constant<int, 1>{});
+}
+
+}  // namespace weft::cuda
