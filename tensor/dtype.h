@@ -56,7 +56,15 @@ struct Tag {
   using type = T;
 };
 
+// nvcc: f may be of the host, of the device, or of both, as its caller is.
+#if defined(__CUDACC__)
+#define WEFT_ANY_SIDE _Pragma("nv_exec_check_disable")
+#else
+#define WEFT_ANY_SIDE
+#endif
+
 /// Calls f(Tag<T>{}) with the C++ type of a floating dtype; false for any other dtype.
+WEFT_ANY_SIDE
 template <class F>
 WEFT_INLINE bool dispatch_floating(DType t, F&& f) {
   switch (t) {
@@ -69,6 +77,7 @@ WEFT_INLINE bool dispatch_floating(DType t, F&& f) {
 }
 
 /// Calls f(Tag<T>{}) with the C++ type of any dtype.
+WEFT_ANY_SIDE
 template <class F>
 WEFT_INLINE void dispatch_all(DType t, F&& f) {
   switch (t) {
@@ -79,5 +88,7 @@ WEFT_INLINE void dispatch_all(DType t, F&& f) {
     default: dispatch_floating(t, static_cast<F&&>(f));
   }
 }
+
+#undef WEFT_ANY_SIDE
 
 }  // namespace weft
