@@ -87,6 +87,18 @@ Shape result_shape(const Tensor& a, const Tensor& b) {
   return shape;
 }
 
+// Where all products share b, and the rows of a run on from one matrix to the next, they are one product.
+void fold(MatmulArgs& args) {
+  if (args.batch == 1 || args.b_batch != 0 || args.a_transposed) return;
+  if (args.m == 1 && args.a_batch >= args.k)
+    args.a_row = args.a_batch;
+  else if (args.a_batch != args.m * args.a_row)
+    return;
+  args.m *= args.batch;
+  args.batch = 1;
+  args.a_batch = 0;
+}
+
 // Both of rank >= 2, checked.
 Tensor multiply(const Tensor& a, const Tensor& b) {
   const Shape shape = result_shape(a, b);
@@ -98,9 +110,8 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
   Shape left = shape, right = shape;
   left[lead + 1] = right[lead] = k;
   const Matrices l = matrices_of(a, left), r = matrices_of(b, right);
-  int64_t batch = c.numel() / (m * n);
   MatmulArgs args{.dtype = a.dtype(),
-                  .batch = batch,
+                  .batch = c.numel() / (m * n),
                   .m = m,
                   .n = n,
                   .k = k,
@@ -114,6 +125,7 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
                   .a_batch = l.batch,
                   .b_batch = r.batch,
                   .allow_tf32 = allow_tf32()};
+  fold(args);
   matmul_kernel(args, current_stream(a.device()));
   return c;
 }

@@ -1,0 +1,59 @@
+// With Y(x, w) the convolution, X(dy, w) its gradient by x and W(x, dy) that by w, each linear in both arguments:
+//   y = Y(x, w) + bias;   dx = X(dy, w),   dw = W(x, dy),   dbias = sum of dy over images and pixels
+//   X(dy, w), for a gradient g of the shape of x:   by dy: Y(g, w),   by w: W(g, dy)
+//   W(x, dy), for a gradient g of the shape of w:   by x: X(dy, g),   by dy: Y(x, g)
+#include "weft/autograd/ops/conv2d.h"
+
+#include "weft/autograd/record.h"
+
+namespace weft {
+
+namespace {
+
+// As an operation of its own: the second derivative needs no bias.
+Tensor convolve(const Tensor& x, const Tensor& w, const Conv2dGeometry& geometry) {
+  return conv2d(x, w,
+                {.stride = geometry.stride, .padding = geometry.padding, .dilation = geometry.dilation, .groups = geometry.groups});
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dOptions& options) {
+  using namespace autograd;
+  const Conv2dGeometry geometry{options.stride, options.padding, options.dilation, options.groups};
+  const Tensor& bias = options.bias;
+  Tensor y = ops::conv2d(x, w, bias, geometry);
+  if (!tracked(x, w, bias)) return y;
+  auto by_x = edge(x, [w = saved(w), shape = x.shape(), geometry](const Tensor& dy) {
+    return conv2d_input_gradient(dy, w, shape, geometry);
+  });
+  auto by_w = edge(w, [x = saved(x), shape = w.shape(), geometry](const Tensor& dy) {
+    return conv2d_weight_gradient(x, dy, shape, geometry);
+  });
+  if (!bias.defined()) return record("conv2d", y, std::move(by_x), std::move(by_w));
+  return record("conv2d", y, std::move(by_x), std::move(by_w), edge(bias, [](const Tensor& dy) {
+                  return dy.sum({.axes = {0, 2, 3}});   // [O]
+                }));
+}
+
+Tensor autograd::conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_shape, const Conv2dGeometry& geometry) {
+  Tensor dx = ops::conv2d_input_gradient(dy, w, x_shape, geometry);
+  if (!tracked(dy, w)) return dx;
+  return record("conv2d_input_gradient", dx,
+                edge(dy, [w = saved(w), geometry](const Tensor& g) { return convolve(g, w, geometry); }),
+                edge(w, [dy = saved(dy), shape = w.shape(), geometry](const Tensor& g) {
+                  return conv2d_weight_gradient(g, dy, shape, geometry);
+                }));
+}
+
+Tensor autograd::conv2d_weight_gradient(const Tensor& x, const Tensor& dy, const Shape& w_shape, const Conv2dGeometry& geometry) {
+  Tensor dw = ops::conv2d_weight_gradient(x, dy, w_shape, geometry);
+  if (!tracked(x, dy)) return dw;
+  return record("conv2d_weight_gradient", dw,
+                edge(x, [dy = saved(dy), shape = x.shape(), geometry](const Tensor& g) {
+                  return conv2d_input_gradient(dy, g, shape, geometry);
+                }),
+                edge(dy, [x = saved(x), geometry](const Tensor& g) { return convolve(x, g, geometry); }));
+}
+
+}  // namespace weft
