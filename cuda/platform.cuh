@@ -57,6 +57,12 @@ __device__ inline void store_as(void* address, const P& value) {
   *static_cast<P*>(address) = value;
 }
 
+/// cos(pi x), sin(pi x).
+__device__ inline float cos_pi(float x) { return ::cospif(x); }
+__device__ inline double cos_pi(double x) { return ::cospi(x); }
+__device__ inline float sin_pi(float x) { return ::sinpif(x); }
+__device__ inline double sin_pi(double x) { return ::sinpi(x); }
+
 /// Queues kernel<<<grid, block, shared_bytes, stream>>>(arguments…), converted to the kernel's parameter types, and
 /// returns the error of the launch, cleared. `name` is what reports call it. Checks nothing: see launch().
 template <class... Parameters, class... Arguments>

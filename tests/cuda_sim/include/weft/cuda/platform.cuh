@@ -20,18 +20,18 @@ namespace weft::cuda {
 
 inline constexpr int warp_size = 32;
 
-inline void barrier(sim::Site site = WEFT_SIM_HERE) { __syncthreads(site); }
+inline void barrier(sim::Site site = {}) { __syncthreads(site); }
 
 template <class T>
-T shuffle_xor(T value, int mask, sim::Site site = WEFT_SIM_HERE) {
+T shuffle_xor(T value, int mask, sim::Site site = {}) {
   return __shfl_xor_sync(0xffffffffu, value, mask, warp_size, site);
 }
 template <class T>
-T shuffle_down(T value, int delta, sim::Site site = WEFT_SIM_HERE) {
+T shuffle_down(T value, int delta, sim::Site site = {}) {
   return __shfl_down_sync(0xffffffffu, value, static_cast<unsigned>(delta), warp_size, site);
 }
 template <class T>
-T shuffle(T value, int lane, sim::Site site = WEFT_SIM_HERE) {
+T shuffle(T value, int lane, sim::Site site = {}) {
   return __shfl_sync(0xffffffffu, value, lane, warp_size, site);
 }
 
@@ -47,6 +47,12 @@ void store_as(void* address, const P& value) {
   sim::aligned_access(address, alignof(P));
   *static_cast<P*>(address) = value;
 }
+
+inline constexpr double sim_pi = 3.14159265358979323846;
+inline float cos_pi(float x) { return static_cast<float>(__builtin_cos(sim_pi * static_cast<double>(x))); }
+inline double cos_pi(double x) { return __builtin_cos(sim_pi * x); }
+inline float sin_pi(float x) { return static_cast<float>(__builtin_sin(sim_pi * static_cast<double>(x))); }
+inline double sin_pi(double x) { return __builtin_sin(sim_pi * x); }
 
 template <class... Parameters, class... Arguments>
 cudaError_t launch_kernel(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
