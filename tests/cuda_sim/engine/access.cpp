@@ -25,7 +25,7 @@ const char* verb(Mode mode) {
 
 std::string sentence(const Attempt& attempt) {
   return code_place(attempt.pc) + ", " + here() + " " + verb(attempt.mode) + " " + std::to_string(attempt.bytes) +
-         " bytes of " + describe(attempt.pointer);
+         " bytes at " + describe(attempt.pointer);
 }
 
 void stop(cudaError_t status, const char* what, const Attempt& attempt, const std::string& detail = "") {
@@ -50,27 +50,24 @@ void note_race(const Attempt& attempt, const Entry& other, const char* other_ver
   note("data race", attempt, ", which " + who + " " + other_verb + " with no barrier between");
 }
 
-// True if the bytes may be touched at all; the common case is one comparison.
-bool is_live(size_t offset, size_t bytes, const Attempt& attempt) {
-  const int area = area_of(offset);
-  if (first_without(offset, bytes, state_live) != offset + bytes) {
+// Why the bytes may not be touched. The common case, that they may, is one comparison.
+void stop_illegal(size_t offset, const Attempt& attempt) {
+  if (first_without(offset, attempt.bytes, state_live) != offset + attempt.bytes) {
     stop(cudaErrorIllegalAddress, "out of bounds", attempt);
-    return false;
+  } else {
+    stop(cudaErrorIllegalAddress, "another device's pointer", attempt,
+         ", in a kernel on cuda:" + std::to_string(kernel.device));
   }
-  if (area == kernel.area || area == shared_area || area == pinned_area) return true;
-  stop(cudaErrorIllegalAddress, "another device's pointer", attempt, " in a kernel on cuda:" + std::to_string(kernel.device));
-  return false;
 }
 
-void check_cell(Cell& cell, uint32_t oldest, const Attempt& attempt) {
-  const bool atomic = attempt.mode == Mode::atomic;
+inline void check_read(Cell& cell, uint32_t oldest, const Attempt& attempt, const Entry& own) {
+  if (unordered(cell.write, oldest)) note_race(attempt, cell.write, "wrote");
+  cell.read = unordered(cell.read, oldest) ? widened(cell.read, false) : own;
+}
+
+inline void check_write(Cell& cell, uint32_t oldest, const Attempt& attempt, const Entry& own) {
   const bool write_unordered = unordered(cell.write, oldest);
-  if (attempt.mode == Mode::read) {
-    if (write_unordered) note_race(attempt, cell.write, "wrote");
-    cell.read = unordered(cell.read, oldest) ? widened(cell.read, false) : own_entry(false);
-    return;
-  }
-  if (write_unordered && atomic && is_atomic(cell.write)) {
+  if (write_unordered && is_atomic(own) && is_atomic(cell.write)) {
     cell.write = widened(cell.write, true);
     return;
   }
@@ -79,23 +76,30 @@ void check_cell(Cell& cell, uint32_t oldest, const Attempt& attempt) {
   } else if (unordered(cell.read, oldest)) {
     note_race(attempt, cell.read, "read");
   }
-  cell.write = own_entry(atomic);
+  cell.write = own;
 }
 
-// `bytes` lie in one area. Every check there is, in the order in which they matter.
-bool check_piece(size_t offset, size_t bytes, const Attempt& attempt) {
-  if (!is_live(offset, bytes, attempt)) return false;
-  if (attempt.mode != Mode::write && first_without(offset, bytes, state_initialised) != offset + bytes) {
-    note_uninitialised(attempt);
+// Every check of bytes that lie in the region, in the order in which they matter. False if the kernel must stop.
+inline bool check_piece(size_t offset, size_t bytes, const Attempt& attempt) {
+  const int area = area_of(offset);
+  const bool reachable = area == kernel.area || area == shared_area || area == pinned_area;
+  if (!reachable || !all_have(offset, bytes, state_live)) {
+    stop_illegal(offset, attempt);
+    return false;
   }
-  const bool shared = area_of(offset) == shared_area;
-  if (!shared) {
+  if (attempt.mode != Mode::write && !all_have(offset, bytes, state_initialised)) note_uninitialised(attempt);
+  if (area != shared_area) {
     if (attempt.mode != Mode::write) order_read(offset, bytes);
     if (attempt.mode != Mode::read) order_write(offset, bytes);
   }
-  const uint32_t oldest = shared ? kernel.stamp : kernel.first_stamp;
-  for (size_t i = 0; i < bytes; ++i) check_cell(cells[offset + i], oldest, attempt);
-  if (attempt.mode != Mode::read) std::memset(states + offset, state_readable, bytes);
+  const uint32_t oldest = area == shared_area ? kernel.stamp : kernel.first_stamp;
+  const Entry own = own_entry(attempt.mode == Mode::atomic);
+  if (attempt.mode == Mode::read) {
+    for (size_t i = 0; i < bytes; ++i) check_read(cells[offset + i], oldest, attempt, own);
+  } else {
+    for (size_t i = 0; i < bytes; ++i) check_write(cells[offset + i], oldest, attempt, own);
+    std::memset(states + offset, state_readable, bytes);
+  }
   return true;
 }
 
@@ -106,30 +110,42 @@ bool is_stuck() {
   return true;
 }
 
-bool check_any(size_t offset, const Attempt& attempt) {
-  if (is_stuck()) return false;
-  if (offset < region_bytes) return check_piece(offset, attempt.bytes, attempt);
+bool check_foreign(const Attempt& attempt) {
   const std::string fault = foreign_fault(attempt.pointer, attempt.bytes, attempt.mode != Mode::read);
   if (fault.empty()) return true;
   stop(cudaErrorIllegalAddress, "not device memory", attempt, fault);
   return false;
 }
 
+inline bool check_any(size_t bytes, const Attempt& attempt) {
+  if (on_stack(kernel.thread->fiber, attempt.pointer)) return true;
+  if (is_stuck()) return false;
+  const size_t offset = region_offset(attempt.pointer);
+  return offset < region_bytes ? check_piece(offset, bytes, attempt) : check_foreign(attempt);
+}
+
 }  // namespace
 
-void check_alignment(const void* pointer, size_t bytes, const void* pc) {
-  if (reinterpret_cast<uintptr_t>(pointer) % bytes == 0) return;
-  stop(cudaErrorMisalignedAddress, "misaligned", {pointer, bytes, Mode::read, pc}, ", an address that is no multiple of that");
+void check_alignment(const void* pointer, size_t alignment, const void* pc) {
+  if (reinterpret_cast<uintptr_t>(pointer) % alignment == 0) return;
+  stop(cudaErrorMisalignedAddress, "misaligned", {pointer, alignment, Mode::read, pc},
+       ", an address that is no multiple of that");
   abandon_thread();
 }
 
-void check_access(const void* pointer, size_t bytes, Mode mode, const void* pc) {
+template <size_t bytes>
+void check_access(const void* pointer, Mode mode, const void* pc) {
   check_alignment(pointer, bytes, pc);
-  check_range_access(pointer, bytes, mode, pc);
+  if (!check_any(bytes, {pointer, bytes, mode, pc})) abandon_thread();
 }
+template void check_access<1>(const void*, Mode, const void*);
+template void check_access<2>(const void*, Mode, const void*);
+template void check_access<4>(const void*, Mode, const void*);
+template void check_access<8>(const void*, Mode, const void*);
+template void check_access<16>(const void*, Mode, const void*);
 
 void check_range_access(const void* pointer, size_t bytes, Mode mode, const void* pc) {
-  if (bytes != 0 && !check_any(region_offset(pointer), {pointer, bytes, mode, pc})) abandon_thread();
+  if (bytes != 0 && !check_any(bytes, {pointer, bytes, mode, pc})) abandon_thread();
 }
 
 }  // namespace weft::sim

@@ -35,7 +35,7 @@ void prepare_threads() {
     thread.clock = 0;
   }
   kernel.barrier_clock = 0;
-  kernel.budget = uint64_t{1} << 29;
+  kernel.budget = uint64_t{1} << 24;
 }
 
 void run_thread(unsigned number) {

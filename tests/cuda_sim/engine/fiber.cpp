@@ -94,10 +94,6 @@ void recycle_all() {
   for (size_t i = stacks_made; i-- > 0;) free_stacks.push_back(stacks + i * stack_bytes);
 }
 
-bool on_stack(const Fiber& fiber, const void* pointer) {
-  return pointer >= fiber.stack && pointer < fiber.stack + stack_bytes;
-}
-
 bool on_any_stack(const void* pointer) { return pointer >= stacks && pointer < stacks + most_stacks * stack_bytes; }
 
 }  // namespace weft::sim

@@ -25,7 +25,9 @@ void recycle(Fiber& fiber);
 void recycle_all();
 
 /// Whether the address lies on the fiber's stack, or on any.
-bool on_stack(const Fiber& fiber, const void* pointer);
+inline bool on_stack(const Fiber& fiber, const void* pointer) {
+  return pointer >= fiber.stack && pointer < fiber.stack + stack_bytes;
+}
 bool on_any_stack(const void* pointer);
 
 }  // namespace weft::sim

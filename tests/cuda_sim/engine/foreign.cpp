@@ -40,7 +40,7 @@ bool is_argument(const char* pointer, size_t bytes) {
 
 std::string foreign_fault(const void* address, size_t bytes, bool writes) {
   const char* pointer = static_cast<const char*>(address);
-  if (on_stack(kernel.thread->fiber, pointer) || is_registered(pointer)) return "";
+  if (is_registered(pointer)) return "";
   if (on_any_stack(pointer)) return ", a variable of another thread";
   if (reinterpret_cast<size_t>(pointer) < 4096) return ", a null pointer";
   if (is_argument(pointer, bytes)) return writes ? ", an argument of the kernel" : "";

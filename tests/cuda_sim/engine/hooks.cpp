@@ -9,7 +9,9 @@
 namespace weft::sim {
 
 void atomic_access(const void* pointer, size_t bytes) {
-  if (in_kernel) check_access(pointer, bytes, Mode::atomic, __builtin_return_address(0));
+  if (!in_kernel) return;
+  check_alignment(pointer, bytes, __builtin_return_address(0));
+  check_range_access(pointer, bytes, Mode::atomic, __builtin_return_address(0));
 }
 
 void aligned_access(const void* pointer, size_t alignment) {
@@ -23,15 +25,14 @@ using weft::sim::check_range_access;
 using weft::sim::in_kernel;
 using weft::sim::Mode;
 
-#define WEFT_SIM_HOOK(name, check, mode, bytes)                                              \
-  extern "C" void __tsan_##name(void* pointer) {                                             \
-    if (in_kernel) check(pointer, bytes, Mode::mode, __builtin_return_address(0));           \
+#define WEFT_SIM_HOOK(mode, bytes)                                                                    \
+  extern "C" void __tsan_##mode##bytes(void* pointer) {                                               \
+    if (in_kernel) check_access<bytes>(pointer, Mode::mode, __builtin_return_address(0));             \
+  }                                                                                                   \
+  extern "C" void __tsan_unaligned_##mode##bytes(void* pointer) {                                     \
+    if (in_kernel) check_range_access(pointer, bytes, Mode::mode, __builtin_return_address(0));       \
   }
-#define WEFT_SIM_HOOKS(bytes)                                                    \
-  WEFT_SIM_HOOK(read##bytes, check_access, read, bytes)                          \
-  WEFT_SIM_HOOK(write##bytes, check_access, write, bytes)                        \
-  WEFT_SIM_HOOK(unaligned_read##bytes, check_range_access, read, bytes)          \
-  WEFT_SIM_HOOK(unaligned_write##bytes, check_range_access, write, bytes)
+#define WEFT_SIM_HOOKS(bytes) WEFT_SIM_HOOK(read, bytes) WEFT_SIM_HOOK(write, bytes)
 
 WEFT_SIM_HOOKS(1)
 WEFT_SIM_HOOKS(2)

@@ -34,7 +34,7 @@ bool fits(size_t bytes) {
   const size_t total = static_bytes + kernel.call->shared_bytes;
   const size_t allowed = shared_limit(kernel.call->function);
   if (static_bytes <= limits.shared && total <= allowed) return true;
-  stop_kernel(cudaErrorLaunchOutOfResources,
+  stop_kernel(cudaErrorLaunchFailure,
               "shared memory: " + kernel_name() + " declares " + std::to_string(static_bytes) + " bytes beside " +
                   std::to_string(kernel.call->shared_bytes) + " dynamic ones; " + std::to_string(limits.shared) +
                   " may be declared, and the launch may have " + std::to_string(allowed) + " in all");

@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t red_zone = 256;
 constexpr size_t default_limit = size_t{256} << 20;
+constexpr size_t nearby = 4096;     // how far from an allocation a fault is described by it
 constexpr size_t remembered = 256;  // freed allocations that can still be named
 
 struct Area {
@@ -24,7 +25,7 @@ struct Area {
   std::map<size_t, size_t> rooms;  // offset -> bytes, red zone not counted
   std::map<size_t, AllocationPtr> held;
   std::map<size_t, AllocationPtr> live;
-  std::deque<AllocationPtr> dead;  // the latest first
+  std::deque<AllocationPtr> released;  // by the host, the latest first
 };
 
 Area areas[area_count];
@@ -38,8 +39,8 @@ AllocationPtr containing(const std::map<size_t, AllocationPtr>& map, size_t offs
   return offset < found->offset + std::max<size_t>(found->bytes, 1) ? found : nullptr;
 }
 
-AllocationPtr dead_at(const Area& area, size_t offset) {
-  for (const AllocationPtr& allocation : area.dead) {
+AllocationPtr released_at(const Area& area, size_t offset) {
+  for (const AllocationPtr& allocation : area.released) {
     if (offset >= allocation->offset && offset < allocation->offset + allocation->bytes) return allocation;
   }
   return nullptr;
@@ -52,7 +53,8 @@ std::string hex(size_t number) {
 }
 
 std::string name(const Allocation& allocation) {
-  const std::string place = allocation.area == pinned_area ? "pinned" : "cuda:" + std::to_string(allocation.area - 1);
+  const int device = device_of_area(allocation.area);
+  const std::string place = device < 0 ? "pinned" : "cuda:" + std::to_string(device);
   return place + " allocation #" + std::to_string(allocation.number) + " (" + std::to_string(allocation.bytes) +
          " bytes" + last_writer_suffix(allocation.offset) + ")";
 }
@@ -114,15 +116,17 @@ AllocationPtr release(const void* pointer, const char* who) {
   auto& held = areas[area_of(offset)].held;
   auto found = held.find(offset);
   if (found == held.end()) {
-    const char* reason = containing(held, offset)                     ? ", an address inside an allocation"
-                         : dead_at(areas[area_of(offset)], offset)    ? ", a double free"
-                         : containing(areas[area_of(offset)].live, offset) ? ", a double free"
-                                                                      : ", never allocated";
+    const char* reason = containing(held, offset)                        ? ", an address inside an allocation"
+                         : released_at(areas[area_of(offset)], offset) ? ", a double free"
+                                                                       : ", never allocated";
     report(std::string(who) + " of " + describe(pointer) + reason);
     return nullptr;
   }
   AllocationPtr allocation = found->second;
   held.erase(found);
+  auto& released = areas[area_of(offset)].released;
+  released.push_front(allocation);
+  if (released.size() > remembered) released.pop_back();
   return allocation;
 }
 
@@ -138,10 +142,7 @@ void begin_life(const AllocationPtr& allocation) {
 }
 
 void end_life(const AllocationPtr& allocation) {
-  Area& area = areas[allocation->area];
-  area.live.erase(allocation->offset);
-  area.dead.push_front(allocation);
-  if (area.dead.size() > remembered) area.dead.pop_back();
+  areas[allocation->area].live.erase(allocation->offset);
   mark_dead(allocation->offset, allocation->bytes);
   poison(allocation->offset, allocation->bytes);
 }
@@ -152,20 +153,23 @@ std::string describe_offset(size_t offset) {
   if (AllocationPtr held = containing(area.held, offset)) {
     return name(*held) + ", +" + hex(offset - held->offset) + ", which is not allocated yet in the order of its stream";
   }
-  if (AllocationPtr dead = dead_at(area, offset)) {
-    return name(*dead) + ", +" + hex(offset - dead->offset) + ", which has been freed";
+  if (AllocationPtr freed = released_at(area, offset)) {
+    return name(*freed) + ", +" + hex(offset - freed->offset) + ", which has been freed";
   }
-  const std::string device = area_of(offset) == pinned_area ? "pinned memory" : "cuda:" + std::to_string(area_of(offset) - 1);
   auto next = area.live.upper_bound(offset);
   if (next != area.live.begin()) {
     const Allocation& before = *std::prev(next)->second;
     const size_t past = offset - before.offset - before.bytes;
-    if (past < 4096) return std::to_string(past) + " bytes past the end of " + name(before);
+    if (past < nearby) {
+      return name(before) + ", +" + hex(offset - before.offset) + ", " + std::to_string(past) + " bytes past its end";
+    }
   }
-  if (next != area.live.end() && next->second->offset - offset < 4096) {
-    return std::to_string(next->second->offset - offset) + " bytes before " + name(*next->second);
+  if (next != area.live.end() && next->second->offset - offset < nearby) {
+    return name(*next->second) + ", -" + hex(next->second->offset - offset) + ", before its beginning";
   }
-  return device + " +" + hex(offset % area_bytes) + ", where nothing is allocated";
+  const int device = device_of_area(area_of(offset));
+  return (device < 0 ? "pinned memory" : "cuda:" + std::to_string(device)) + " +" + hex(offset % area_bytes) +
+         ", where nothing is allocated";
 }
 
 std::string describe(const void* pointer) {

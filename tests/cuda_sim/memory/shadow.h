@@ -41,6 +41,12 @@ void reset_shadow();
 /// Live and not initialised, or initialised; `bytes` that were live before lose what was known of them.
 void mark_live(size_t offset, size_t bytes, bool initialised);
 void mark_dead(size_t offset, size_t bytes);
+/// Whether all bytes have the bits of `state`; quick where `bytes` is known and small.
+inline bool all_have(size_t offset, size_t bytes, uint8_t state) {
+  uint8_t all = state;
+  for (size_t i = 0; i < bytes; ++i) all &= states[offset + i];
+  return all == state;
+}
 /// Offset of the first byte of the range that lacks one of the bits of `state`; offset + bytes if there is none.
 size_t first_without(size_t offset, size_t bytes, uint8_t state);
 

@@ -19,7 +19,7 @@ const char* verb(Access access) { return access == Access::read ? "reads" : "wri
 std::string sentence(Access access, size_t bytes, const char* who) {
   std::string operation = operation_name(running.number);
   if (!operation.starts_with(who)) operation = std::string(who) + " in " + operation;
-  return operation + " " + verb(access) + " " + std::to_string(bytes) + " bytes from ";
+  return operation + " " + verb(access) + " " + std::to_string(bytes) + " bytes at ";
 }
 
 bool refuse(const std::string& text) {

@@ -21,19 +21,19 @@ inline constexpr int warpSize = 32;
 // ---------------------------------------------------------------------------------------------------------------------
 // Barriers
 
-inline void __syncthreads(weft::sim::Site site = WEFT_SIM_HERE) {
+inline void __syncthreads(weft::sim::Site site = {}) {
   int arrived;
   weft::sim::block_barrier(0, arrived, site);
 }
-inline int __syncthreads_count(int predicate, weft::sim::Site site = WEFT_SIM_HERE) {
+inline int __syncthreads_count(int predicate, weft::sim::Site site = {}) {
   int arrived;
   return weft::sim::block_barrier(predicate, arrived, site);
 }
-inline int __syncthreads_or(int predicate, weft::sim::Site site = WEFT_SIM_HERE) {
+inline int __syncthreads_or(int predicate, weft::sim::Site site = {}) {
   int arrived;
   return weft::sim::block_barrier(predicate, arrived, site) != 0;
 }
-inline int __syncthreads_and(int predicate, weft::sim::Site site = WEFT_SIM_HERE) {
+inline int __syncthreads_and(int predicate, weft::sim::Site site = {}) {
   int arrived;
   const int votes = weft::sim::block_barrier(predicate, arrived, site);
   return votes == arrived;
@@ -62,40 +62,40 @@ inline unsigned piece(int width) { return lane() & ~static_cast<unsigned>(width 
 }  // namespace weft::sim
 
 template <class T>
-T __shfl_sync(unsigned mask, T value, int source, int width = 32, weft::sim::Site site = WEFT_SIM_HERE) {
+T __shfl_sync(unsigned mask, T value, int source, int width = 32, weft::sim::Site site = {}) {
   using namespace weft::sim;
   return shuffle(mask, value, piece(width) + (static_cast<unsigned>(source) & static_cast<unsigned>(width - 1)), site);
 }
 template <class T>
-T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, weft::sim::Site site = WEFT_SIM_HERE) {
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, weft::sim::Site site = {}) {
   using namespace weft::sim;
   return shuffle(mask, value, lane() >= piece(width) + delta ? lane() - delta : lane(), site);
 }
 template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, weft::sim::Site site = WEFT_SIM_HERE) {
+T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, weft::sim::Site site = {}) {
   using namespace weft::sim;
   return shuffle(mask, value, lane() + delta < piece(width) + static_cast<unsigned>(width) ? lane() + delta : lane(), site);
 }
 template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int with, int width = 32, weft::sim::Site site = WEFT_SIM_HERE) {
+T __shfl_xor_sync(unsigned mask, T value, int with, int width = 32, weft::sim::Site site = {}) {
   using namespace weft::sim;
   const unsigned source = lane() ^ static_cast<unsigned>(with);
   return shuffle(mask, value, source < piece(width) + static_cast<unsigned>(width) ? source : lane(), site);
 }
-inline void __syncwarp(unsigned mask = 0xffffffffu, weft::sim::Site site = WEFT_SIM_HERE) {
+inline void __syncwarp(unsigned mask = 0xffffffffu, weft::sim::Site site = {}) {
   weft::sim::meet_warp(weft::sim::WarpOperation::sync, mask, 0, 0, site);
 }
-inline unsigned __ballot_sync(unsigned mask, int predicate, weft::sim::Site site = WEFT_SIM_HERE) {
+inline unsigned __ballot_sync(unsigned mask, int predicate, weft::sim::Site site = {}) {
   return static_cast<unsigned>(weft::sim::meet_warp(weft::sim::WarpOperation::ballot, mask, predicate != 0, 0, site));
 }
-inline int __any_sync(unsigned mask, int predicate, weft::sim::Site site = WEFT_SIM_HERE) {
+inline int __any_sync(unsigned mask, int predicate, weft::sim::Site site = {}) {
   return __ballot_sync(mask, predicate, site) != 0;
 }
-inline int __all_sync(unsigned mask, int predicate, weft::sim::Site site = WEFT_SIM_HERE) {
+inline int __all_sync(unsigned mask, int predicate, weft::sim::Site site = {}) {
   return __ballot_sync(mask, !predicate, site) == 0;
 }
 template <class T>
-unsigned __match_any_sync(unsigned mask, T value, weft::sim::Site site = WEFT_SIM_HERE) {
+unsigned __match_any_sync(unsigned mask, T value, weft::sim::Site site = {}) {
   uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof value);
   return static_cast<unsigned>(weft::sim::meet_warp(weft::sim::WarpOperation::match, mask, bits, 0, site));
