@@ -60,6 +60,15 @@ WEFT_INLINE void for_vectors(int64_t n, const Body& body) {
   for (; i + vec<C> <= n; i += vec<C>) body(i);
   if (i < n) body(n - vec<C>);
 }
+/// A copy of n >= vec<C> elements that stays a loop: compilers make a call of memcpy from a plain one.
+template <class C>
+WEFT_INLINE void copy_vectors(const C* from, int64_t n, C* to) {
+  for_vectors<C>(n, [&](int64_t i) {
+    Vec<C> v = load_vec(from + i);
+    asm("" : "+r"(from));
+    store_vec(to + i, v);
+  });
+}
 /// The sum over [0, n), n >= vec<C>, of value(first), a vector; up to some thousand elements.
 template <class C, class Value>
 WEFT_INLINE C sum_vectors(int64_t n, const Value& value) {
@@ -101,11 +110,10 @@ struct Tile {
   }
 
  private:
-  // By vectors: a plain loop would become a call of memcpy.
   template <class From, class To>
   WEFT_INLINE void move(const From* from, To* to) const {
     if constexpr (std::is_same_v<From, To>)
-      for_vectors<To>(count, [&](int64_t k) { store_vec(to + k, load_vec(from + k)); });
+      copy_vectors(from, count, to);
     else
       for (int k = 0; k < count; ++k) to[k] = static_cast<To>(from[k]);
   }

@@ -1,58 +1,12 @@
 #include "weft/tensor/ops/softmax.h"
 
-#include <limits>
-
-#include "weft/tensor/cpu/lanes.h"
-#include "weft/tensor/math.h"
+#include "weft/tensor/cpu/exp_rows.h"
 
 namespace weft {
 namespace {
 
-constexpr int width = 128;       // positions computed side by side where n is not the fastest dimension
-constexpr int64_t held = 32;     // classes of such a tile that stay in a buffer between the passes
-constexpr int64_t block = 2048;  // elements of rows worked on at a time where it is
-
-// x itself, or its n values in the buffer.
-template <class T>
-WEFT_INLINE const Compute<T>* computable(const T* x, int64_t n, Compute<T>* buffer) {
-  if constexpr (std::is_same_v<T, Compute<T>>) {
-    return x;
-  } else {
-    for (int64_t i = 0; i < n; ++i) buffer[i] = static_cast<Compute<T>>(x[i]);
-    return buffer;
-  }
-}
-
-template <class C>
-WEFT_INLINE C top_of(const C* x, int64_t n) {
-  Vec<C> top = load_vec(x);
-  for_vectors<C>(n, [&](int64_t i) {
-    const Vec<C> v = load_vec(x + i);
-    top = top < v ? v : top;
-  });
-  return fold_larger(top);
-}
-
-template <class C>
-WEFT_INLINE void shift(const C* x, C by, int64_t n, C* out) {
-  for_vectors<C>(n, [&](int64_t i) { store_vec(out + i, load_vec(x + i) - by); });
-}
-template <class C>
-WEFT_INLINE void exp_all(C* x, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) x[i] = math::exp(x[i]);
-}
-template <class C>
-WEFT_INLINE C sum_of(const C* x, int64_t n) {
-  return sum_vectors<C>(n, [&](int64_t i) { return load_vec(x + i); });
-}
-template <class T, class C>
-WEFT_INLINE void scale(const C* x, C by, int64_t n, T* out) {
-  if constexpr (std::is_same_v<T, C>) {
-    for_vectors<C>(n, [&](int64_t i) { store_vec(out + i, load_vec(x + i) * by); });
-  } else {
-    for (int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(x[i] * by);
-  }
-}
+constexpr int width = 128;    // positions computed side by side where n is not the fastest dimension
+constexpr int64_t held = 32;  // classes of such a tile that stay in a buffer between the passes
 
 // Rows of n elements, vec <= n <= block. The exponentials of all of them run in one loop.
 template <class T>
@@ -69,26 +23,12 @@ WEFT_INLINE void softmax_rows(const T* x, T* y, int64_t rows, int64_t n) {
 template <class T>
 WEFT_INLINE void softmax_long_row(const T* x, T* y, int64_t n) {
   using C = Compute<T>;
-  C buffer[block], e[block];
-  C top = -std::numeric_limits<C>::infinity();
-  const auto for_blocks = [&](const auto& body) {
-    // Blocks of at least one vector: a shorter rest goes with the block before it.
-    for (int64_t i = 0, m; i < n; i += m) {
-      m = n - i >= block + vec<C> ? block : n - i > block ? block - vec<C> : n - i;
-      body(i, m);
-    }
-  };
-  for_blocks([&](int64_t i, int64_t m) { top = larger(top, top_of(computable(x + i, m, buffer), m)); });
-  double total = 0;
-  for_blocks([&](int64_t i, int64_t m) {
+  C buffer[block], e[block], top;
+  const C by = static_cast<C>(1 / exp_sum(x, n, buffer, e, top));
+  for_blocks<C>(n, [&](int64_t i, int64_t m) {
     shift(computable(x + i, m, buffer), top, m, e);
     exp_all(e, m);
-    total += static_cast<double>(sum_of(e, m));
-  });
-  for_blocks([&](int64_t i, int64_t m) {
-    shift(computable(x + i, m, buffer), top, m, e);
-    exp_all(e, m);
-    scale(e, static_cast<C>(1 / total), m, y + i);
+    scale(e, by, m, y + i);
   });
 }
 
@@ -163,17 +103,13 @@ WEFT_INLINE void backward_row(const T* dy, const T* y, T* dx, int64_t n) {
   using C = Compute<T>;
   C g_buffer[block], y_buffer[block];
   double total = 0;
-  const auto for_blocks = [&](const auto& body) {
-    for (int64_t i = 0, m; i < n; i += m) {
-      m = n - i >= block + vec<C> ? block : n - i > block ? block - vec<C> : n - i;
-      body(i, m, computable(dy + i, m, g_buffer), computable(y + i, m, y_buffer));
-    }
-  };
-  for_blocks([&](int64_t, int64_t m, const C* g, const C* p) {
+  for_blocks<C>(n, [&](int64_t i, int64_t m) {
+    const C *g = computable(dy + i, m, g_buffer), *p = computable(y + i, m, y_buffer);
     total += static_cast<double>(sum_vectors<C>(m, [&](int64_t k) { return load_vec(g + k) * load_vec(p + k); }));
   });
   const C s = static_cast<C>(total);
-  for_blocks([&](int64_t i, int64_t m, const C* g, const C* p) {
+  for_blocks<C>(n, [&](int64_t i, int64_t m) {
+    const C *g = computable(dy + i, m, g_buffer), *p = computable(y + i, m, y_buffer);
     if constexpr (std::is_same_v<T, C>) {
       for_vectors<C>(m, [&](int64_t k) { store_vec(dx + i + k, load_vec(p + k) * (load_vec(g + k) - s)); });
     } else {
