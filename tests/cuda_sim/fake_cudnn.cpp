@@ -130,9 +130,9 @@ Descriptor* find(const void* handle, const char* who) {
 
 Descriptor* referred(const Descriptor& descriptor, int name, const char* who) {
   const Attribute& attribute = descriptor.attributes.at(static_cast<cudnnBackendAttributeName_t>(name));
-  Descriptor* found = find(*reinterpret_cast<void* const*>(attribute.bytes.data()), who);
-  if (found && found->serial == attribute.serials[0]) return found;
-  if (found) wrong(who, "a descriptor that this one refers to was destroyed");
+  const auto found = descriptors.find(*reinterpret_cast<void* const*>(attribute.bytes.data()));
+  if (found != descriptors.end() && found->second->serial == attribute.serials[0]) return found->second.get();
+  wrong(who, "a descriptor that this one refers to was destroyed");
   return nullptr;
 }
 
