@@ -36,7 +36,7 @@ target_include_directories(weft_sim_headers SYSTEM INTERFACE "${WEFT_CUDA_INCLUD
 # The simulator's weft/cuda/platform.cuh comes before the real one.
 function(weft_sim_settings target)
   weft_settings(${target})
-  target_include_directories(${target} BEFORE PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/cuda_sim/include")
+  target_include_directories(${target} BEFORE PRIVATE "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/cuda_sim/include")
   target_compile_definitions(${target} PRIVATE WEFT_SIDE=cuda WEFT_ISA=sm)
   target_link_libraries(${target} PRIVATE weft_sim_headers)
 endfunction()
@@ -60,7 +60,7 @@ if(kernel_files)
   set_source_files_properties(${kernel_files} PROPERTIES LANGUAGE CXX)
   add_library(weft_sim_kernels OBJECT ${kernel_files})
   weft_sim_settings(weft_sim_kernels)
-  target_compile_options(weft_sim_kernels PRIVATE -O1 -fsanitize=thread)
+  target_compile_options(weft_sim_kernels PRIVATE -O1 -fsanitize=thread -Wno-unknown-pragmas)  # nvcc has `#pragma unroll`
   list(APPEND sim_objects weft_sim_kernels)
 endif()
 
