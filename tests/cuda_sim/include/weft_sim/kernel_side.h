@@ -24,13 +24,13 @@ dim3 block_extent();
 dim3 grid_extent();
 unsigned lane();
 
-/// Every thread of the block that has not exited arrives before one leaves. Returns how many had a nonzero predicate and,
-/// in `arrived`, how many there were.
+/// Every thread of the block that has not exited arrives before one leaves. Returns how many had a nonzero predicate
+/// and, in `arrived`, how many there were.
 int block_barrier(int predicate, int& arrived, Site site);
 
 enum class WarpOperation { sync, shuffle, ballot, match };
-/// The lanes in `mask` that have not exited meet; all must come with the same operation, mask and site. Returns the value
-/// of lane `source` (shuffle), or the lanes whose value is nonzero (ballot) or equal to this lane's (match).
+/// The lanes in `mask` that have not exited meet; all must come with the same operation, mask and site. Returns the
+/// value of lane `source` (shuffle), or the lanes whose value is nonzero (ballot) or equal to this lane's (match).
 uint64_t meet_warp(WarpOperation operation, unsigned mask, uint64_t value, unsigned source, Site site);
 
 /// The block's variable declared at this place of this function; made, uninitialised, by the first thread that asks.
@@ -45,7 +45,7 @@ void aligned_access(const void* pointer, size_t alignment);
 
 /// A kernel and its arguments, ready to be called once per thread.
 struct KernelCall {
-  const char* name = nullptr;      // or null: the kernel's own
+  const char* name = nullptr;  // or null: the kernel's own
   const void* function = nullptr;
   dim3 grid, block;
   size_t shared_bytes = 0;
@@ -63,14 +63,10 @@ KernelCall kernel_call(const char* name, void (*kernel)(Parameters...), dim3 gri
   // Without hooks: the copies of the arguments that a launch keeps are nothing a kernel sees.
   auto body = [=]() __attribute__((no_sanitize("thread"))) { kernel(static_cast<Parameters>(arguments)...); };
   using Body = decltype(body);
-  return {name,
-          reinterpret_cast<const void*>(kernel),
-          grid,
-          block,
-          shared_bytes,
-          std::make_shared<const Body>(body),
-          sizeof(Body),
-          [](const void* pointer) { (*static_cast<const Body*>(pointer))(); }};
+  return {name,         reinterpret_cast<const void*>(kernel),
+          grid,         block,
+          shared_bytes, std::make_shared<const Body>(body),
+          sizeof(Body), [](const void* pointer) { (*static_cast<const Body*>(pointer))(); }};
 }
 
 }  // namespace weft::sim

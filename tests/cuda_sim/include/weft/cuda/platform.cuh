@@ -3,14 +3,15 @@
 
 #include <cuda_runtime.h>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
 #include "weft_sim/intrinsics.h"
 #include "weft_sim/kernel_side.h"
 
-#define WEFT_SHARED(Type, name, ...)      \
-  using name##_shared = Type __VA_ARGS__; \
+#define WEFT_SHARED(Type, name, ...)                                      \
+  using name##_shared = Type __VA_ARGS__;                                 \
   auto& name = *static_cast<name##_shared*>(::weft::sim::shared_variable( \
       sizeof(name##_shared), alignof(name##_shared), __PRETTY_FUNCTION__, ::weft::sim::Site{__FILE__, __LINE__}))
 #define WEFT_DYNAMIC_SHARED(Type, name) \
@@ -48,11 +49,10 @@ void store_as(void* address, const P& value) {
   *static_cast<P*>(address) = value;
 }
 
-inline constexpr double sim_pi = 3.14159265358979323846;
-inline float cos_pi(float x) { return static_cast<float>(__builtin_cos(sim_pi * static_cast<double>(x))); }
-inline double cos_pi(double x) { return __builtin_cos(sim_pi * x); }
-inline float sin_pi(float x) { return static_cast<float>(__builtin_sin(sim_pi * static_cast<double>(x))); }
-inline double sin_pi(double x) { return __builtin_sin(sim_pi * x); }
+inline double cos_pi(double x) { return std::cos(std::fmod(x, 2.0) * 3.14159265358979323846); }
+inline double sin_pi(double x) { return std::sin(std::fmod(x, 2.0) * 3.14159265358979323846); }
+inline float cos_pi(float x) { return static_cast<float>(cos_pi(static_cast<double>(x))); }
+inline float sin_pi(float x) { return static_cast<float>(sin_pi(static_cast<double>(x))); }
 
 template <class... Parameters, class... Arguments>
 cudaError_t launch_kernel(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
