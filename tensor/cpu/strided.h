@@ -42,42 +42,72 @@ WEFT_INLINE void for_rows(const Collapsed& geometry, int64_t begin, int64_t end,
   }
 }
 
+/// The type in which kernels compute with T where one loop for several dtypes is enough: float for the 16-bit types, i64 for
+/// integers and bool (narrowed by dropping bits, to bool by != 0, as arithmetic in the type itself would end up).
+template <class T>
+using Wide = std::conditional_t<std::is_integral_v<T>, int64_t, Compute<T>>;
+
 template <class To, class From>
 WEFT_INLINE void convert_run(const From* x, To* y, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) y[i] = static_cast<To>(x[i]);
 }
 
-/// n <= stage elements from x on, `stride` apart, as an array of Compute<T>: x itself where that is what it is.
-template <class T>
-WEFT_INLINE const Compute<T>* staged_in(const T* x, int64_t stride, int64_t n, Compute<T>* buffer) {
-  if constexpr (std::is_same_v<T, Compute<T>>) {
+/// How elements of one dtype are read and written as W, so that the code around a loop exists once per W.
+template <class W>
+struct Access {
+  int64_t size;  ///< bytes of an element
+  bool native;   ///< the elements are W
+  /// n <= stage elements, `stride` apart, as an array: x itself where that is what it is, else the buffer.
+  const W* (*load)(const void* x, int64_t stride, int64_t n, W* buffer);
+  void (*store)(void* y, int64_t stride, int64_t n, const W* values);
+
+  WEFT_INLINE const void* at(const void* x, int64_t offset) const { return static_cast<const char*>(x) + offset * size; }
+  WEFT_INLINE void* at(void* x, int64_t offset) const { return static_cast<char*>(x) + offset * size; }
+};
+
+template <class T, class W>
+const W* load_as(const void* from, int64_t stride, int64_t n, W* buffer) {
+  const T* const x = static_cast<const T*>(from);
+  if constexpr (std::is_same_v<T, W>) {
     if (stride == 1) return x;
   } else if (stride == 1) {
     convert_run(x, buffer, n);
     return buffer;
   }
-  for (int64_t i = 0; i < n; ++i) buffer[i] = static_cast<Compute<T>>(x[i * stride]);
+  for (int64_t i = 0; i < n; ++i) buffer[i] = static_cast<W>(x[i * stride]);
   return buffer;
 }
 
-/// Where a loop may write n <= stage results for `y`: y itself or the buffer; then staged_out() puts them in place.
-template <class T>
-WEFT_INLINE Compute<T>* staged_for(T* y, int64_t stride, Compute<T>* buffer) {
-  if constexpr (std::is_same_v<T, Compute<T>>) {
-    if (stride == 1) return y;
+template <class T, class W>
+void store_as(void* to, int64_t stride, int64_t n, const W* values) {
+  T* const y = static_cast<T*>(to);
+  if constexpr (!std::is_same_v<T, W>) {
+    if (stride == 1) return convert_run(values, y, n);
   }
-  return buffer;
+  for (int64_t i = 0; i < n; ++i) y[i * stride] = static_cast<T>(values[i]);
 }
-template <class T>
-WEFT_INLINE void staged_out(T* y, int64_t stride, int64_t n, const Compute<T>* results) {
-  if constexpr (std::is_same_v<T, Compute<T>>) {
-    if (stride == 1) return;
-  } else if (stride == 1) {
-    convert_run(results, y, n);
-    return;
+
+template <class T, class W>
+constexpr Access<W> access_as = {sizeof(T), std::is_same_v<T, W>, load_as<T, W>, store_as<T, W>};
+
+/// Calls body(access) with an Access<float>, Access<double> or Access<int64_t>.
+template <class Body>
+WEFT_INLINE void dispatch_access(DType dtype, const Body& body) {
+  switch (dtype) {
+    case DType::f64: return body(access_as<double, double>);
+    case DType::f32:
+    case DType::f16:
+    case DType::bf16:
+      return body(dtype == DType::f32   ? access_as<float, float>
+                  : dtype == DType::f16 ? access_as<Half, float>
+                                        : access_as<BFloat16, float>);
+    default:
+      return body(dtype == DType::i64   ? access_as<int64_t, int64_t>
+                  : dtype == DType::i32 ? access_as<int32_t, int64_t>
+                  : dtype == DType::u8  ? access_as<uint8_t, int64_t>
+                                        : access_as<bool, int64_t>);
   }
-  for (int64_t i = 0; i < n; ++i) y[i * stride] = static_cast<T>(results[i]);
 }
 
 }  // namespace

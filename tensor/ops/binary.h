@@ -26,7 +26,7 @@ struct CompareArgs {
   DType dtype;
   int64_t numel;
   const void* a;
-  const void* b;  ///< null: b is `scalar` converted to `dtype` (in float for f16 and bf16)
+  const void* b;  ///< null: b is `scalar`, in the type that is computed with (float for f16 and bf16)
   double scalar;
   void* out;
   const Collapsed* geometry;  ///< as in BinaryArgs

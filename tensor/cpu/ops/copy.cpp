@@ -68,73 +68,63 @@ void move(const CopyArgs& args) {
   });
 }
 
-using Convert = void (*)(const void* x, void* y, int64_t n);
+// Elements of `size` bytes from a row to places `stride` apart.
+void scatter(const char* x, char* y, int64_t stride, int64_t n, int64_t size) {
+  dispatch_size(size, [=](auto tag) {
+    using T = typename decltype(tag)::type;
+    move_run(reinterpret_cast<const T*>(x), 1, reinterpret_cast<T*>(y), stride, n);
+  });
+}
 
-template <class From, class To>
-void convert_all(const void* x, void* y, int64_t n) {
-  const From* const from = static_cast<const From*>(x);
+// A conversion is made of two: to the wide type (float, double, i64) that holds every value, and from there.
+template <class W, class To>
+void convert_from(const W* x, void* y, int64_t n) {
   To* const to = static_cast<To*>(y);
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) to[i] = convert<To>(from[i]);
+  for (int64_t i = 0; i < n; ++i) to[i] = convert<To>(x[i]);
 }
 
-// A row: gathered, converted, scattered, a buffer at a time.
-template <class From, class To>
-void convert_row(Convert convert, const From* x, int64_t x_stride, To* y, int64_t y_stride, int64_t n) {
-  if (x_stride == 1 && y_stride == 1) return convert(x, y, n);
-  From from[stage];
-  To to[stage];
-  for (int64_t i = 0; i < n; i += stage) {
-    const int64_t m = smaller(stage, n - i);
-    move_run(x + i * x_stride, x_stride, from, 1, m);
-    convert(from, to, m);
-    move_run(to, 1, y + i * y_stride, y_stride, m);
-  }
-}
-
-// From, To: integers of the elements' sizes.
-template <class From, class To>
-void convert_strided(const CopyArgs& args, Convert convert) {
-  const From* const x = static_cast<const From*>(args.x);
-  To* const y = static_cast<To*>(args.y);
-  const Collapsed& geometry = *args.geometry;
-  const int64_t y_stride = geometry.stride[0][geometry.rank - 1], x_stride = geometry.stride[1][geometry.rank - 1];
-  parallel_for(args.numel, grain / 2, [=, &geometry](int64_t begin, int64_t end) {
-    for_rows<2>(geometry, begin, end, [=](const int64_t* offset, int64_t n) {
-      convert_row(convert, x + offset[1], x_stride, y + offset[0], y_stride, n);
-    });
-  });
-}
-
-Convert conversion(DType from, DType to) {
-  Convert found = nullptr;
-  dispatch_all(from, [&](auto from_tag) {
-    dispatch_all(to, [&](auto to_tag) {
-      found = convert_all<typename decltype(from_tag)::type, typename decltype(to_tag)::type>;
-    });
-  });
+template <class W>
+using Convert = void (*)(const W* x, void* y, int64_t n);
+template <class W>
+Convert<W> conversion_to(DType dtype) {
+  Convert<W> found = nullptr;
+  dispatch_all(dtype, [&](auto tag) { found = convert_from<W, typename decltype(tag)::type>; });
   return found;
+}
+
+template <class W>
+void convert_all(const CopyArgs& args, const Access<W>& from) {
+  const Convert<W> convert = conversion_to<W>(args.to);
+  const int64_t size = size_of(args.to);
+  Collapsed dense;
+  dense.rank = 1;
+  dense.numel = dense.extent[0] = args.numel;
+  dense.stride[0][0] = dense.stride[1][0] = 1;
+  const Collapsed& g = args.geometry ? *args.geometry : dense;
+  const int64_t y_stride = g.stride[0][g.rank - 1], x_stride = g.stride[1][g.rank - 1];
+  char* const y = static_cast<char*>(args.y);
+  parallel_for(args.numel, grain / 2, [&](int64_t begin, int64_t end) {
+    for_rows<2>(g, begin, end, [&](const int64_t* offset, int64_t n) {
+      W buffer[stage];
+      alignas(8) char results[stage * 8];
+      for (int64_t i = 0; i < n; i += stage) {
+        const int64_t m = smaller(stage, n - i);
+        const W* const x = from.load(from.at(args.x, offset[1] + i * x_stride), x_stride, m, buffer);
+        char* const to = y + (offset[0] + i * y_stride) * size;
+        convert(x, y_stride == 1 ? to : results, m);
+        if (y_stride != 1) scatter(results, to, y_stride, m, size);
+      }
+    });
+  });
 }
 
 void copy(const CopyArgs& args, Stream) {
   if (args.from == args.to) {
     dispatch_size(size_of(args.from), [&](auto tag) { move<typename decltype(tag)::type>(args); });
-    return;
+  } else {
+    dispatch_access(args.from, [&](const auto& access) { convert_all(args, access); });
   }
-  const Convert convert = conversion(args.from, args.to);
-  if (!args.geometry) {
-    const char* const x = static_cast<const char*>(args.x);
-    char* const y = static_cast<char*>(args.y);
-    const int64_t from = size_of(args.from), to = size_of(args.to);
-    parallel_for(args.numel, grain / 2,
-                 [=](int64_t begin, int64_t end) { convert(x + begin * from, y + begin * to, end - begin); });
-    return;
-  }
-  dispatch_size(size_of(args.from), [&](auto from) {
-    dispatch_size(size_of(args.to), [&](auto to) {
-      convert_strided<typename decltype(from)::type, typename decltype(to)::type>(args, convert);
-    });
-  });
 }
 
 }  // namespace

@@ -13,223 +13,213 @@ namespace {
 constexpr int64_t grain = 32768;
 constexpr int64_t max_chunks = 64;
 constexpr int64_t width = 128;  // columns that are summed side by side
-constexpr int64_t run = 64;     // rows added in a lane before it goes to the total
+constexpr int64_t run_length = 64;  // values added in a lane before it goes to the total
 
-/// What a sum of T is held in: a lane for a short run, a total for everything.
-template <class T>
-struct Sums {
-  using Lane = std::conditional_t<std::is_integral_v<T>, int64_t, Compute<T>>;
-  using Total = std::conditional_t<std::is_integral_v<T>, int64_t, double>;
-};
+/// What a sum of W is held in, beyond a short run of it.
+template <class W>
+using Total = std::conditional_t<std::is_integral_v<W>, int64_t, double>;
 
-template <class T>
-WEFT_INLINE void store_sum(typename Sums<T>::Total total, double divisor, void* y, int64_t k) {
-  if constexpr (std::is_integral_v<T>) {
-    static_cast<int64_t*>(y)[k] = total;
-  } else {
-    static_cast<T*>(y)[k] = static_cast<T>(static_cast<Compute<T>>(total / divisor));
+template <class W>
+struct Sum {
+  const SumArgs& args;
+  Access<W> access;
+
+  const void* at(int64_t offset) const { return access.at(args.x, offset); }
+  const W* load(const void* x, int64_t offset, int64_t stride, int64_t n, W* buffer) const {
+    return access.load(access.at(x, offset), stride, n, buffer);
   }
-}
+  void store(int64_t k, Total<W> total) const {
+    if constexpr (std::is_integral_v<W>) {
+      static_cast<int64_t*>(args.y)[k] = total;
+    } else {
+      const W value = static_cast<W>(total / args.divisor);
+      access.store(access.at(args.y, k), 1, 1, &value);
+    }
+  }
+};
 
 int64_t chunks_of(int64_t elements) { return larger<int64_t>(1, smaller(elements / (2 * grain), max_chunks)); }
 
-// n contiguous elements. Lanes side by side keep the additions independent; each sums at most `run` values at a time.
-template <class T>
-typename Sums<T>::Total sum_contiguous(const T* x, int64_t n) {
-  using Lane = typename Sums<T>::Lane;
-  using Total = typename Sums<T>::Total;
+// n elements, `stride` apart. Lanes side by side keep the additions independent; each sums at most run_length values at a time.
+template <class W>
+Total<W> sum_stretch(const Sum<W>& sum, const void* x, int64_t stride, int64_t n) {
   constexpr int64_t lanes = 32;
-  Total total = 0;
-  Lane buffer[stage];
+  Total<W> total = 0;
+  W buffer[stage];
   int64_t i = 0;
   while (n - i >= lanes) {
-    const int64_t rows = smaller((n - i) / lanes, run);
-    Lane lane[lanes] = {};
-    for (int64_t r = 0; r < rows; ++r, i += lanes) {
-      if constexpr (std::is_same_v<Lane, T>) {
+    const int64_t stop = i + smaller((n - i) / lanes, run_length) * lanes;
+    W lane[lanes] = {};
+    while (i < stop) {
+      const int64_t m = smaller(stage, stop - i);
+      const W* const v = sum.load(x, i * stride, stride, m, buffer);
+      for (int64_t r = 0; r < m; r += lanes) {
 #pragma omp simd
-        for (int64_t l = 0; l < lanes; ++l) lane[l] += x[i + l];
-      } else {
-        convert_run(x + i, buffer, lanes);
-#pragma omp simd
-        for (int64_t l = 0; l < lanes; ++l) lane[l] += buffer[l];
+        for (int64_t l = 0; l < lanes; ++l) lane[l] += v[r + l];
       }
+      i += m;
     }
-    for (int64_t l = 0; l < lanes; ++l) total += static_cast<Total>(lane[l]);
+    for (int64_t l = 0; l < lanes; ++l) total += static_cast<Total<W>>(lane[l]);
   }
-  for (; i < n; ++i) total += static_cast<Total>(static_cast<Lane>(x[i]));
-  return total;
-}
-
-template <class T>
-typename Sums<T>::Total sum_strided(const T* x, int64_t stride, int64_t n) {
-  using Lane = typename Sums<T>::Lane;
-  typename Sums<T>::Total total = 0;
-  for (int64_t i = 0; i < n; ++i) total += static_cast<typename Sums<T>::Total>(static_cast<Lane>(x[i * stride]));
+  if (i == n) return total;
+  const W* const v = sum.load(x, i * stride, stride, n - i, buffer);
+  for (int64_t l = 0; l < n - i; ++l) total += static_cast<Total<W>>(v[l]);
   return total;
 }
 
 // One output at a time: the reduced elements are its rows.
-template <class T>
-void sum_rows(const SumArgs& args) {
-  using Total = typename Sums<T>::Total;
-  const Reduction& r = args.geometry;
-  const T* const x = static_cast<const T*>(args.x);
-  const Collapsed kept = kept_group(r);
-  const Collapsed reduced = reduced_group(r);
-  const int64_t step = reduced.stride[0][reduced.rank - 1];
-  const int64_t chunks = chunks_of(r.reduced);
-  const auto stretch_sum = [step](const T* from, int64_t n) {
-    return step == 1 ? sum_contiguous(from, n) : sum_strided(from, step, n);
-  };
-  const auto chunk_sum = [=, &reduced](const T* from, int64_t c) {
-    Total total = 0;
-    for_rows<1>(reduced, reduced.numel * c / chunks, reduced.numel * (c + 1) / chunks,
-                [&](const int64_t* offset, int64_t n) { total += stretch_sum(from + offset[0], n); });
-    return total;
-  };
-  if (r.kept >= max_chunks || chunks == 1) {
-    const int64_t kept_step = kept.stride[0][kept.rank - 1];
-    const bool one_stretch = reduced.rank == 1 && chunks == 1;
-    parallel_for(r.kept, larger<int64_t>(1, grain / r.reduced), [&](int64_t begin, int64_t end) {
+template <class W>
+class RowSum {
+ public:
+  explicit RowSum(const Sum<W>& sum)
+      : sum_(sum),
+        kept_(kept_group(sum.args.geometry)),
+        reduced_(reduced_group(sum.args.geometry)),
+        step_(reduced_.stride[0][reduced_.rank - 1]),
+        chunks_(chunks_of(reduced_.numel)) {}
+
+  void run() const {
+    if (kept_.numel < max_chunks && chunks_ > 1) return share_chunks();
+    parallel_for(kept_.numel, larger<int64_t>(1, grain / reduced_.numel), [this](int64_t begin, int64_t end) {
       int64_t k = begin;
-      for_rows<1>(kept, begin, end, [&](const int64_t* offset, int64_t n) {
-        for (int64_t i = 0; i < n; ++i, ++k) {
-          const T* const from = x + offset[0] + i * kept_step;
-          Total total = 0;
-          if (one_stretch) {
-            total = stretch_sum(from, reduced.numel);
-          } else {
-            for (int64_t c = 0; c < chunks; ++c) total += chunk_sum(from, c);
-          }
-          store_sum<T>(total, args.divisor, args.y, k);
-        }
+      const int64_t kept_step = kept_.stride[0][kept_.rank - 1];
+      for_rows<1>(kept_, begin, end, [&, this](const int64_t* offset, int64_t n) {
+        for (int64_t i = 0; i < n; ++i, ++k) sum_.store(k, total(sum_.at(offset[0] + i * kept_step)));
       });
     });
-    return;
   }
-  for (int64_t k = 0; k < r.kept; ++k) {
-    const T* const from = x + offset_of(kept, 0, k);
-    Total part[max_chunks];
-    parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t c = begin; c < end; ++c) part[c] = chunk_sum(from, c);
-    });
-    Total total = 0;
-    for (int64_t c = 0; c < chunks; ++c) total += part[c];
-    store_sum<T>(total, args.divisor, args.y, k);
-  }
-}
 
-// The last kept dimension is contiguous: `columns` outputs are summed side by side, down the rows. Where rows follow each
-// other without a gap and are short, `fold` of them count as one row of columns * fold, folded together at the end.
-template <class T>
-struct ColumnSum {
-  using Lane = typename Sums<T>::Lane;
-  using Total = typename Sums<T>::Total;
-  int64_t columns, fold;
-  Collapsed rows;
-  int64_t step;  // between rows
-  Total total[width];
+ private:
+  Total<W> total(const void* x) const {
+    if (reduced_.rank == 1 && chunks_ == 1) return sum_stretch(sum_, x, step_, reduced_.numel);
+    Total<W> total = 0;
+    for (int64_t c = 0; c < chunks_; ++c) total += chunk(x, c);
+    return total;
+  }
+  Total<W> chunk(const void* x, int64_t c) const {
+    Total<W> total = 0;
+    for_rows<1>(reduced_, reduced_.numel * c / chunks_, reduced_.numel * (c + 1) / chunks_,
+                [&](const int64_t* offset, int64_t n) {
+                  total += sum_stretch(sum_, sum_.access.at(x, offset[0]), step_, n);
+                });
+    return total;
+  }
+  // Few outputs of many elements: all cores work on one of them.
+  void share_chunks() const {
+    for (int64_t k = 0; k < kept_.numel; ++k) {
+      const void* const x = sum_.at(offset_of(kept_, 0, k));
+      Total<W> part[max_chunks];
+      parallel_for(chunks_, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t c = begin; c < end; ++c) part[c] = chunk(x, c);
+      });
+      Total<W> total = 0;
+      for (int64_t c = 0; c < chunks_; ++c) total += part[c];
+      sum_.store(k, total);
+    }
+  }
 
-  void add_row(const T* x, int64_t n, Lane* lane) const {
-    if constexpr (std::is_same_v<Lane, T>) {
-#pragma omp simd
-      for (int64_t j = 0; j < n; ++j) lane[j] += x[j];
-    } else {
-      Lane buffer[width];
-      convert_run(x, buffer, n);
-#pragma omp simd
-      for (int64_t j = 0; j < n; ++j) lane[j] += buffer[j];
-    }
-  }
-  void add_run(const T* x, int64_t count, int64_t n, int64_t stride) {
-    Lane lane[width] = {};
-    for (int64_t i = 0; i < count; ++i) add_row(x + i * stride, n, lane);
-    for (int64_t j = 0; j < n; ++j) total[j] += static_cast<Total>(lane[j]);
-  }
-  // n rows, `step` apart.
-  void add_rows(const T* x, int64_t n) {
-    const int64_t wide = columns * fold;
-    while (fold > 1 && n >= fold) {
-      const int64_t count = smaller(n / fold, run);
-      add_run(x, count, wide, wide);
-      x += count * wide;
-      n -= count * fold;
-    }
-    while (n > 0) {
-      const int64_t count = smaller(n, run);
-      add_run(x, count, columns, step);
-      x += count * step;
-      n -= count;
-    }
-  }
-  // Rows begin … end of the chunk, then one total per column in total[0 … columns).
-  void sum(const T* x, int64_t begin, int64_t end) {
-    for (auto& t : total) t = 0;
-    for_rows<1>(rows, begin, end, [&](const int64_t* offset, int64_t n) { add_rows(x + offset[0], n); });
-    for (int64_t f = 1; f < fold; ++f)
-      for (int64_t j = 0; j < columns; ++j) total[j] += total[f * columns + j];
-  }
+  const Sum<W>& sum_;
+  Collapsed kept_, reduced_;
+  int64_t step_, chunks_;
 };
 
-template <class T>
-void sum_columns(const SumArgs& args) {
-  using Total = typename Sums<T>::Total;
-  const Reduction& r = args.geometry;
-  const T* const x = static_cast<const T*>(args.x);
-  const int64_t all = r.kept_extent[r.kept_rank - 1];
-  const int64_t tiles = (all + width - 1) / width;
-  const Collapsed kept = outer_kept_group(r);
-  const Collapsed reduced = reduced_group(r);
-  const int64_t step = reduced.stride[0][reduced.rank - 1];
-  const int64_t chunks = chunks_of(r.reduced * smaller(all, width));
-  const int64_t pieces = kept.numel * tiles;
-  const auto sum_chunk = [&](int64_t piece, int64_t c, ColumnSum<T>& sums) {
-    const int64_t first = piece % tiles * width;
-    sums.columns = smaller(width, all - first);
-    sums.fold = tiles == 1 && step == all ? width / all : 1;
-    sums.rows = reduced;
-    sums.step = step;
-    sums.sum(x + offset_of(kept, 0, piece / tiles) + first, r.reduced * c / chunks, r.reduced * (c + 1) / chunks);
-  };
-  const auto store = [&](int64_t piece, const Total* total) {
-    const int64_t first = piece % tiles * width, k = piece / tiles * all + first;
-    for (int64_t j = 0; j < smaller(width, all - first); ++j) store_sum<T>(total[j], args.divisor, args.y, k + j);
-  };
-  if (pieces >= max_chunks || chunks == 1) {
-    parallel_for(pieces, larger<int64_t>(1, grain / (r.reduced * smaller(all, width))), [&](int64_t begin, int64_t end) {
-      ColumnSum<T> sums;
+// The last kept dimension is contiguous: tiles of its outputs are summed side by side, down the rows. Where rows are short
+// and follow each other without a gap, `fold` of them count as one, folded together at the end.
+template <class W>
+class ColumnSum {
+ public:
+  explicit ColumnSum(const Sum<W>& sum)
+      : sum_(sum),
+        all_(sum.args.geometry.kept_extent[sum.args.geometry.kept_rank - 1]),
+        tiles_((all_ + width - 1) / width),
+        kept_(outer_kept_group(sum.args.geometry)),
+        rows_(reduced_group(sum.args.geometry)),
+        step_(rows_.stride[0][rows_.rank - 1]),
+        fold_(tiles_ == 1 && step_ == all_ ? width / all_ : 1),
+        chunks_(chunks_of(rows_.numel * smaller(all_, width))) {}
+
+  void run() const {
+    const int64_t pieces = kept_.numel * tiles_;
+    if (pieces < max_chunks && chunks_ > 1) {
+      for (int64_t piece = 0; piece < pieces; ++piece) share_chunks(piece);
+      return;
+    }
+    const int64_t work = rows_.numel * smaller(all_, width);
+    parallel_for(pieces, larger<int64_t>(1, grain / work), [this](int64_t begin, int64_t end) {
       for (int64_t piece = begin; piece < end; ++piece) {
-        Total total[width] = {};
-        for (int64_t c = 0; c < chunks; ++c) {
-          sum_chunk(piece, c, sums);
-          for (int64_t j = 0; j < sums.columns; ++j) total[j] += sums.total[j];
+        Total<W> total[width] = {}, part[width];
+        for (int64_t c = 0; c < chunks_; ++c) {
+          chunk(piece, c, part);
+          for (int64_t j = 0; j < columns(piece); ++j) total[j] += part[j];
         }
         store(piece, total);
       }
     });
-    return;
   }
-  for (int64_t piece = 0; piece < pieces; ++piece) {
-    Total part[max_chunks][width];
-    parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
-      ColumnSum<T> sums;
-      for (int64_t c = begin; c < end; ++c) {
-        sum_chunk(piece, c, sums);
-        for (int64_t j = 0; j < sums.columns; ++j) part[c][j] = sums.total[j];
-      }
+
+ private:
+  int64_t first(int64_t piece) const { return piece % tiles_ * width; }
+  int64_t columns(int64_t piece) const { return smaller(width, all_ - first(piece)); }
+
+  void add_run(const void* x, int64_t count, int64_t n, int64_t stride, Total<W>* total) const {
+    W lane[width] = {}, buffer[width];
+    for (int64_t i = 0; i < count; ++i) {
+      const W* const v = sum_.load(x, i * stride, 1, n, buffer);
+#pragma omp simd
+      for (int64_t j = 0; j < n; ++j) lane[j] += v[j];
+    }
+    for (int64_t j = 0; j < n; ++j) total[j] += static_cast<Total<W>>(lane[j]);
+  }
+  // n rows, step_ apart.
+  void add_rows(const void* x, int64_t n, int64_t wide, Total<W>* total) const {
+    while (fold_ > 1 && n >= fold_) {
+      const int64_t count = smaller(n / fold_, run_length);
+      add_run(x, count, wide * fold_, wide * fold_, total);
+      x = sum_.access.at(x, count * wide * fold_);
+      n -= count * fold_;
+    }
+    while (n > 0) {
+      const int64_t count = smaller(n, run_length);
+      add_run(x, count, wide, step_, total);
+      x = sum_.access.at(x, count * step_);
+      n -= count;
+    }
+  }
+  // One total per column of the piece, over the rows of chunk c.
+  void chunk(int64_t piece, int64_t c, Total<W>* total) const {
+    const int64_t wide = columns(piece);
+    const void* const x = sum_.at(offset_of(kept_, 0, piece / tiles_) + first(piece));
+    for (int64_t j = 0; j < wide * fold_; ++j) total[j] = 0;
+    for_rows<1>(rows_, rows_.numel * c / chunks_, rows_.numel * (c + 1) / chunks_, [&](const int64_t* offset, int64_t n) {
+      add_rows(sum_.access.at(x, offset[0]), n, wide, total);
     });
-    Total total[width] = {};
-    for (int64_t c = 0; c < chunks; ++c)
-      for (int64_t j = 0; j < smaller(width, all); ++j) total[j] += part[c][j];
-    store(piece, total);
+    for (int64_t f = 1; f < fold_; ++f)
+      for (int64_t j = 0; j < wide; ++j) total[j] += total[f * wide + j];
   }
-}
+  void store(int64_t piece, const Total<W>* total) const {
+    const int64_t k = piece / tiles_ * all_ + first(piece);
+    for (int64_t j = 0; j < columns(piece); ++j) sum_.store(k + j, total[j]);
+  }
+  void share_chunks(int64_t piece) const {
+    Total<W> part[max_chunks][width];
+    parallel_for(chunks_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t c = begin; c < end; ++c) chunk(piece, c, part[c]);
+    });
+    for (int64_t c = 1; c < chunks_; ++c)
+      for (int64_t j = 0; j < columns(piece); ++j) part[0][j] += part[c][j];
+    store(piece, part[0]);
+  }
+
+  const Sum<W>& sum_;
+  int64_t all_, tiles_;
+  Collapsed kept_, rows_;
+  int64_t step_, fold_, chunks_;
+};
 
 void sum(const SumArgs& args, Stream) {
-  dispatch_all(args.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    has_columns(args.geometry) ? sum_columns<T>(args) : sum_rows<T>(args);
+  dispatch_access(args.dtype, [&]<class W>(const Access<W>& access) {
+    const Sum<W> sum{args, access};
+    has_columns(args.geometry) ? ColumnSum<W>(sum).run() : RowSum<W>(sum).run();
   });
 }
 

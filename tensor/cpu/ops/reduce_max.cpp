@@ -15,104 +15,107 @@ WEFT_INLINE bool beats(C v, C best) {
   return v > best || (v != v && best == best);
 }
 
-template <class C>
+template <class W>
 struct Best {
-  C value;
+  W value;
   int64_t at;
 };
 
 // The best of n elements, numbered from `first`, put against `best`, which holds an earlier one if first > 0.
-template <class T>
-void scan(const T* x, int64_t stride, int64_t n, int64_t first, Best<Compute<T>>& best) {
+template <class W>
+void scan(const W* v, int64_t n, int64_t first, Best<W>& best) {
   int64_t i = 0;
-  if (first == 0) best = {static_cast<Compute<T>>(x[i++]), 0};
-  for (; i < n; ++i) {
-    const auto v = static_cast<Compute<T>>(x[i * stride]);
-    if (beats(v, best.value)) best = {v, first + i};
-  }
+  if (first == 0) best = {v[i++], 0};
+  for (; i < n; ++i)
+    if (beats(v[i], best.value)) best = {v[i], first + i};
 }
 
-// The same for contiguous elements: blocks are first asked, side by side, whether they hold anything better.
-template <class T>
-void scan_contiguous(const T* x, int64_t n, int64_t first, Best<Compute<T>>& best) {
-  constexpr int64_t block = 128;
-  Compute<T> buffer[block];
-  int64_t i = 0;
-  if (first == 0) scan(x, 1, smaller(n, block), 0, best), i = smaller(n, block);
-  for (; n - i >= block; i += block) {
-    const Compute<T>* v = staged_in(x + i, 1, block, buffer);
-    const Compute<T> bound = best.value;
-    int32_t better = 0;
+// The same for a stretch in memory: buffers full are first asked, side by side, whether they hold anything better.
+template <class W>
+void scan_stretch(const Access<W>& access, const void* x, int64_t stride, int64_t n, int64_t first, Best<W>& best) {
+  W buffer[stage];
+  for (int64_t i = 0; i < n; i += stage) {
+    const int64_t m = smaller(stage, n - i);
+    const W* const v = access.load(access.at(x, i * stride), stride, m, buffer);
+    if (first + i > 0 && m == stage) {
+      const W bound = best.value;
+      int32_t better = 0;
 #pragma omp simd reduction(| : better)
-    for (int64_t l = 0; l < block; ++l) better |= static_cast<int32_t>(v[l] > bound) | static_cast<int32_t>(v[l] != v[l]);
-    if (better) scan(x + i, 1, block, first + i, best);
+      for (int64_t l = 0; l < stage; ++l) better |= static_cast<int32_t>(v[l] > bound) | static_cast<int32_t>(v[l] != v[l]);
+      if (!better) continue;
+    }
+    scan(v, m, first + i, best);
   }
-  if (i < n) scan(x + i, 1, n - i, first + i, best);
 }
 
-template <class T>
-void store_best(const MaxArgs& args, int64_t k, const Best<Compute<T>>& best) {
-  if (args.values) static_cast<T*>(args.values)[k] = static_cast<T>(best.value);
-  if (args.index) args.index[k] = best.at;
-}
+template <class W>
+struct Max {
+  const MaxArgs& args;
+  Access<W> access;
 
-template <class T>
-void max_rows(const MaxArgs& args) {
-  using Found = Best<Compute<T>>;
-  const Reduction& r = args.geometry;
-  const T* const x = static_cast<const T*>(args.x);
-  const Collapsed kept = kept_group(r), reduced = reduced_group(r);
+  const void* at(int64_t offset) const { return access.at(args.x, offset); }
+  void store(int64_t k, W value, int64_t index) const {
+    if (args.values) access.store(access.at(args.values, k), 1, 1, &value);
+    if (args.index) args.index[k] = index;
+  }
+};
+
+template <class W>
+void max_rows(const Max<W>& max) {
+  const Collapsed kept = kept_group(max.args.geometry), reduced = reduced_group(max.args.geometry);
   const int64_t step = reduced.stride[0][reduced.rank - 1];
-  // Elements begin … end of one output. Numbers are flat positions, so chunks can be put together afterwards.
-  const auto best_of = [&, step](const T* from, int64_t begin, int64_t end) {
-    Found best{};
+  // Elements begin … end of one output, numbered from 0 as a whole, so that chunks can be put together afterwards.
+  const auto best_of = [&](const void* x, int64_t begin, int64_t end) {
+    Best<W> best{};
     int64_t seen = 0;
     for_rows<1>(reduced, begin, end, [&](const int64_t* offset, int64_t n) {
-      step == 1 ? scan_contiguous(from + offset[0], n, seen, best) : scan(from + offset[0], step, n, seen, best);
+      scan_stretch(max.access, max.access.at(x, offset[0]), step, n, seen, best);
       seen += n;
     });
     best.at += begin;
     return best;
   };
-  const int64_t chunks = larger<int64_t>(1, smaller(r.reduced / (2 * grain), max_chunks));
-  if (r.kept >= max_chunks || chunks == 1) {
-    parallel_for(r.kept, larger<int64_t>(1, grain / r.reduced), [&](int64_t begin, int64_t end) {
-      for (int64_t k = begin; k < end; ++k) store_best<T>(args, k, best_of(x + offset_of(kept, 0, k), 0, r.reduced));
+  const int64_t chunks = larger<int64_t>(1, smaller(reduced.numel / (2 * grain), max_chunks));
+  if (kept.numel >= max_chunks || chunks == 1) {
+    parallel_for(kept.numel, larger<int64_t>(1, grain / reduced.numel), [&](int64_t begin, int64_t end) {
+      for (int64_t k = begin; k < end; ++k) {
+        const Best<W> best = best_of(max.at(offset_of(kept, 0, k)), 0, reduced.numel);
+        max.store(k, best.value, best.at);
+      }
     });
     return;
   }
-  for (int64_t k = 0; k < r.kept; ++k) {
-    const T* const from = x + offset_of(kept, 0, k);
-    Found found[max_chunks];
+  for (int64_t k = 0; k < kept.numel; ++k) {
+    const void* const x = max.at(offset_of(kept, 0, k));
+    Best<W> best[max_chunks];
     parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t c = begin; c < end; ++c) found[c] = best_of(from, r.reduced * c / chunks, r.reduced * (c + 1) / chunks);
+      for (int64_t c = begin; c < end; ++c) best[c] = best_of(x, reduced.numel * c / chunks, reduced.numel * (c + 1) / chunks);
     });
     for (int64_t c = 1; c < chunks; ++c)
-      if (beats(found[c].value, found[0].value)) found[0] = found[c];
-    store_best<T>(args, k, found[0]);
+      if (beats(best[c].value, best[0].value)) best[0] = best[c];
+    max.store(k, best[0].value, best[0].at);
   }
 }
 
 // `width` neighbouring outputs side by side, down the rows. The row's number is kept in integers as wide as the values.
-template <class T>
-void max_columns(const MaxArgs& args) {
-  using C = Compute<T>;
-  using Number = std::conditional_t<sizeof(C) == 8, int64_t, int32_t>;
-  const Reduction& r = args.geometry;
-  const T* const x = static_cast<const T*>(args.x);
+template <class W>
+void max_columns(const Max<W>& max) {
+  using Number = std::conditional_t<sizeof(W) == 8, int64_t, int32_t>;
+  const Reduction& r = max.args.geometry;
   const int64_t all = r.kept_extent[r.kept_rank - 1], tiles = (all + width - 1) / width;
   const Collapsed kept = outer_kept_group(r), reduced = reduced_group(r);
   const int64_t step = reduced.stride[0][reduced.rank - 1];
-  parallel_for(kept.numel * tiles, larger<int64_t>(1, grain / (r.reduced * smaller(all, width))), [&](int64_t begin, int64_t end) {
-    C best[width], buffer[width];
+  const int64_t pieces = kept.numel * tiles;
+  parallel_for(pieces, larger<int64_t>(1, grain / (r.reduced * smaller(all, width))), [&](int64_t begin, int64_t end) {
+    W best[width], buffer[width];
     Number at[width];
     for (int64_t piece = begin; piece < end; ++piece) {
       const int64_t first = piece % tiles * width, columns = smaller(width, all - first);
-      const T* const from = x + offset_of(kept, 0, piece / tiles) + first;
+      const void* const x = max.at(offset_of(kept, 0, piece / tiles) + first);
       Number row = 0;
       for_rows<1>(reduced, 0, r.reduced, [&](const int64_t* offset, int64_t n) {
         for (int64_t i = 0; i < n; ++i, ++row) {
-          const C* const v = staged_in(from + offset[0] + i * step, 1, columns, buffer);
+          const W* const v = max.access.load(max.access.at(x, offset[0] + i * step), 1, columns, buffer);
           const bool fresh = row == 0;
 #pragma omp simd
           for (int64_t j = 0; j < columns; ++j) {
@@ -122,16 +125,16 @@ void max_columns(const MaxArgs& args) {
           }
         }
       });
-      for (int64_t j = 0; j < columns; ++j) store_best<T>(args, piece / tiles * all + first + j, {best[j], at[j]});
+      for (int64_t j = 0; j < columns; ++j) max.store(piece / tiles * all + first + j, best[j], at[j]);
     }
   });
 }
 
 void max(const MaxArgs& args, Stream) {
   const bool columns = has_columns(args.geometry) && args.geometry.reduced < (int64_t{1} << 31);
-  dispatch_all(args.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    if constexpr (!std::is_same_v<T, bool>) columns ? max_columns<T>(args) : max_rows<T>(args);
+  dispatch_access(args.dtype, [&]<class W>(const Access<W>& access) {
+    const Max<W> max{args, access};
+    columns ? max_columns(max) : max_rows(max);
   });
 }
 
