@@ -28,14 +28,22 @@ struct Words {
 WEFT_INLINE uint32_t high_half(uint64_t x) { return static_cast<uint32_t>(x >> 32); }
 WEFT_INLINE uint32_t low_half(uint64_t x) { return static_cast<uint32_t>(x); }
 
-/// Ten rounds on a counter of four words under a key of two.
+inline constexpr int rounds = 10;
+inline constexpr uint32_t factor0 = 0xD2511F53u, factor2 = 0xCD9E8D57u;
+WEFT_INLINE Words one_round(const Words& counter, uint32_t key0, uint32_t key1) {
+  const uint64_t a = uint64_t{factor0} * counter.w0;
+  const uint64_t b = uint64_t{factor2} * counter.w2;
+  return {high_half(b) ^ counter.w1 ^ key0, low_half(b), high_half(a) ^ counter.w3 ^ key1, low_half(a)};
+}
+WEFT_INLINE void next_key(uint32_t& key0, uint32_t& key1) {
+  key0 += 0x9E3779B9u;
+  key1 += 0xBB67AE85u;
+}
+/// All rounds on a counter of four words under a key of two.
 WEFT_INLINE Words philox4x32(Words counter, uint32_t key0, uint32_t key1) {
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t a = uint64_t{0xD2511F53u} * counter.w0;
-    const uint64_t b = uint64_t{0xCD9E8D57u} * counter.w2;
-    counter = {high_half(b) ^ counter.w1 ^ key0, low_half(b), high_half(a) ^ counter.w3 ^ key1, low_half(a)};
-    key0 += 0x9E3779B9u;
-    key1 += 0xBB67AE85u;
+  for (int round = 0; round < rounds; ++round) {
+    counter = one_round(counter, key0, key1);
+    next_key(key0, key1);
   }
   return counter;
 }
