@@ -1,5 +1,7 @@
 #include "weft/cuda/dnn_convolution.h"
 
+#include <algorithm>
+
 #include "weft/tensor/error.h"
 
 namespace weft::cuda {
@@ -47,6 +49,21 @@ size_t ConvolutionHash::operator()(const Convolution& key) const noexcept {
         key.stride_w, key.dilation_h, key.dilation_w, key.top, key.bottom, key.left, key.right})
     mix(hash, value);
   return static_cast<size_t>(hash ^ hash >> 32);
+}
+
+int64_t images_at_once(const Conv2dArgs& a) {
+  constexpr int64_t most = (int64_t{1} << 31) - 1;
+  if (a.o * a.kh * a.kw * (a.c / a.groups) > most) return 0;
+  const int64_t images = std::min(a.n, most / std::max(a.h * a.w * a.c, a.oh * a.ow * a.o));
+  return a.pass == ConvPass::filter && images < a.n ? 0 : images;
+}
+
+Conv2dArgs images_of(const Conv2dArgs& args, int64_t first, int64_t count) {
+  Conv2dArgs part = args;
+  part.n = count;
+  part.x_data = static_cast<char*>(args.x_data) + first * args.h * args.w * args.c * size_of(args.dtype);
+  part.y_data = static_cast<char*>(args.y_data) + first * args.oh * args.ow * args.o * size_of(args.dtype);
+  return part;
 }
 
 std::string to_string(const Convolution& key) {

@@ -35,4 +35,10 @@ Convolution describe(const Conv2dArgs& args, bool nondeterministic);
 /// "data f32 8x64x120x120, 128 of 3x3 s2 d1 g1 p1"
 std::string to_string(const Convolution& key);
 
+/// cuDNN's engines may count elements in 32 bits: how many images of x and y, at most, one call may be given. 0 if not
+/// even one, or if w is too large too, or for the filter pass, which adds up over all images, if they are too many.
+int64_t images_at_once(const Conv2dArgs& args);
+/// The part of a convolution that concerns images [first, first + count).
+Conv2dArgs images_of(const Conv2dArgs& args, int64_t first, int64_t count);
+
 }  // namespace weft::cuda

@@ -8,20 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/cuda/devices.h"
 #include "weft/cuda/dnn_plan.h"
 
 using namespace weft;
 using cuda::Convolution;
 
 namespace {
-
-constexpr const char* h100 =
-    R"({"deviceVer":900,"driverVer":13000,"cudaDeviceId":0,"maxGridSize":[2147483647,65535,65535],)"
-    R"("maxBlockSize":[1024,1024,64],"regsPerBlock":65536,"multiProcessorCount":132,"warpSize":32,)"
-    R"("maxSharedMemoryPerBlock":49152,"maxSharedMemoryPerBlockOptin":232448,"reservedSharedMemoryPerBlock":1024,)"
-    R"("maxRegistersPerSM":65536,"maxCtasPerSM":32,"maxThreadsPerBlock":1024,"maxThreadsPerSM":2048,"pciDeviceId":0,)"
-    R"("isTccDriver":0,"supportCoopLaunch":1,"totalGlobalMem":85000000000,"smClockRateKHz":1980000,)"
-    R"("memClockRateKHz":2619000,"l2CacheSize":52428800,"deviceName":"NVIDIA H100 80GB HBM3"})";
 
 struct Shape2d {
   const char* where;
@@ -135,7 +128,7 @@ std::string cell(const cuda::ConvPlan& plan) {
 
 int run() {
   const auto start = std::chrono::steady_clock::now();
-  const cuda::PlanTarget target{std::string_view(h100)};
+  const cuda::PlanTarget target{std::string_view(test::h100)};
   std::printf("cuDNN %zu. Engine, T: tensor cores, S: strict about NaN, workspace in MiB, #: place in the ranking.\n",
               cudnnGetVersion());
   std::printf("%-19s %-8s", "convolution", "pass");
