@@ -2,7 +2,6 @@
 // it; when the thread ends it is left for the next, so short-lived workers do not pay for new handles.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -20,6 +19,7 @@ class Leases {
   static T& on(int index) {
     Context& context = Context::of(index);
     thread_local Held held;
+    if (held.entries.size() <= static_cast<size_t>(index)) held.entries.resize(static_cast<size_t>(index) + 1);
     Entry& entry = held.entries[static_cast<size_t>(index)];
     if (entry.context != &context) {
       abandon(entry);
@@ -34,7 +34,7 @@ class Leases {
     std::unique_ptr<T> object;
   };
   struct Held {
-    std::array<Entry, Context::max_devices> entries;
+    std::vector<Entry> entries;  // by device
     ~Held() {
       for (Entry& entry : entries)
         if (entry.object) give(std::move(entry));

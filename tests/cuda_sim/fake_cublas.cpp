@@ -135,9 +135,10 @@ void multiply(const Product& p) {
 }
 
 void run(const Product& p) {
-  const bool fine = check_memory(p, p.a, Access::read) & check_memory(p, p.b, Access::read) &
-                    check_memory(p, p.c, p.beta == 0 ? Access::write : Access::read_write) &
-                    check_range(p.workspace, p.workspace_bytes, Access::write, p.who);
+  bool fine = check_memory(p, p.a, Access::read);
+  fine = check_memory(p, p.b, Access::read) && fine;
+  fine = check_memory(p, p.c, p.beta == 0 ? Access::write : Access::read_write) && fine;
+  fine = check_range(p.workspace, p.workspace_bytes, Access::write, p.who) && fine;
   if (!fine) return;
   std::memset(p.workspace, 0xa5, p.workspace_bytes);
   p.compute == CUBLAS_COMPUTE_64F ? multiply<double>(p) : multiply<float>(p);
