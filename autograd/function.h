@@ -48,7 +48,7 @@ Tensors apply(std::shared_ptr<Function> function, const Tensors& inputs);
 
 template <class F, class... T>
 Tensor apply(const T&... inputs) {
-  return apply(std::make_shared<F>(), Tensors{inputs...}).at(0);
+  return autograd::apply(std::make_shared<F>(), Tensors{inputs...}).at(0);  // qualified: not std::apply
 }
 
 }  // namespace weft::autograd

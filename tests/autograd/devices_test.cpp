@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include "tests/support/op_table.h"
 #include "weft/weft.h"

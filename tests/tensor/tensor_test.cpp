@@ -7,6 +7,7 @@
 #include "tests/support/hooks.h"
 #include "tests/support/op_table.h"
 #include "weft/autograd/record_scope.h"
+#include "weft/tensor/operators.h"
 #include "weft/tensor/tensor.h"
 
 using namespace weft;
