@@ -54,8 +54,8 @@ int consult_fault(FaultKind kind, int device) {
   ++asked_count[static_cast<int>(kind)];
   int code = 0;
   for (Planned& planned : plan) {
-    const bool matches = planned.fault.kind == kind &&
-                         (planned.fault.device == any_device || planned.fault.device == device);
+    const bool matches =
+        planned.fault.kind == kind && (planned.fault.device == any_device || planned.fault.device == device);
     if (matches && fires(planned) && code == 0) code = planned.fault.code;
   }
   if (code != 0) ++fired_count[static_cast<int>(kind)];

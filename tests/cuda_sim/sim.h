@@ -49,7 +49,8 @@ Schedule schedule();
 void run_all();
 /// Operations queued and not yet run.
 size_t pending();
-/// How long a wait that nothing queued can end waits for other threads before it is reported as a deadlock; 5 s at first.
+/// How long a wait that nothing queued can end waits for other threads before it is reported as a deadlock; 5 s at
+/// first.
 void set_deadlock_seconds(double seconds);
 
 // ---------------------------------------------------------------------------------------------------------------------

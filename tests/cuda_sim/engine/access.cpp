@@ -105,8 +105,8 @@ inline bool check_piece(size_t offset, size_t bytes, const Attempt& attempt) {
 
 bool is_stuck() {
   if (--kernel.budget != 0) return false;
-  stop_kernel(cudaErrorLaunchTimeout, "stuck: " + kernel_name() + ", " + here() +
-                                          " goes on without an end; does it wait for another block?");
+  stop_kernel(cudaErrorLaunchTimeout,
+              "stuck: " + kernel_name() + ", " + here() + " goes on without an end; does it wait for another block?");
   return true;
 }
 

@@ -70,8 +70,8 @@ void run_warp(unsigned warp, const std::vector<unsigned>& lanes) {
 
 std::string waits(unsigned number) {
   const Thread& thread = kernel.threads[number];
-  return thread_name(number) + " waits at " + (thread.state == ThreadState::at_barrier ? "the barrier " : "the warp operation ") +
-         to_string(thread.site);
+  return thread_name(number) + " waits at " +
+         (thread.state == ThreadState::at_barrier ? "the barrier " : "the warp operation ") + to_string(thread.site);
 }
 
 // All threads wait or have exited, and no warp can go on. Lets them over the barrier if they are all at the same one;

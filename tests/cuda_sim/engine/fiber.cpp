@@ -10,8 +10,8 @@
 #error "the CUDA simulator switches fibers by hand, on x86-64 only"
 #endif
 
-// weft_sim_switch(save, to): keeps the callee-saved registers on the running stack, stores its pointer at *save and goes
-// on with the stack at `to`.
+// weft_sim_switch(save, to): keeps the callee-saved registers on the running stack, stores its pointer at *save and
+// goes on with the stack at `to`.
 extern "C" void weft_sim_switch(void** save, void* to);
 asm(R"(
 .text

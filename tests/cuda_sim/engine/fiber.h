@@ -1,5 +1,5 @@
-// Fibers: the threads of a simulated block, all on one thread of the operating system. A switch is a dozen instructions,
-// about fifty times faster than swapcontext().
+// Fibers: the threads of a simulated block, all on one thread of the operating system. A switch is a dozen
+// instructions, about fifty times faster than swapcontext().
 #pragma once
 
 #include <cstddef>

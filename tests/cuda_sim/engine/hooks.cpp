@@ -1,5 +1,5 @@
-// What -fsanitize=thread calls: kernels' loads and stores arrive here. Host code in the same files calls the hooks too, and
-// they return at once; its atomics are carried out.
+// What -fsanitize=thread calls: kernels' loads and stores arrive here. Host code in the same files calls the hooks too,
+// and they return at once; its atomics are carried out.
 #include <cstddef>
 #include <cstdint>
 
@@ -25,12 +25,12 @@ using weft::sim::check_range_access;
 using weft::sim::in_kernel;
 using weft::sim::Mode;
 
-#define WEFT_SIM_HOOK(mode, bytes)                                                                    \
-  extern "C" void __tsan_##mode##bytes(void* pointer) {                                               \
-    if (in_kernel) check_access<bytes>(pointer, Mode::mode, __builtin_return_address(0));             \
-  }                                                                                                   \
-  extern "C" void __tsan_unaligned_##mode##bytes(void* pointer) {                                     \
-    if (in_kernel) check_range_access(pointer, bytes, Mode::mode, __builtin_return_address(0));       \
+#define WEFT_SIM_HOOK(mode, bytes)                                                              \
+  extern "C" void __tsan_##mode##bytes(void* pointer) {                                         \
+    if (in_kernel) check_access<bytes>(pointer, Mode::mode, __builtin_return_address(0));       \
+  }                                                                                             \
+  extern "C" void __tsan_unaligned_##mode##bytes(void* pointer) {                               \
+    if (in_kernel) check_range_access(pointer, bytes, Mode::mode, __builtin_return_address(0)); \
   }
 #define WEFT_SIM_HOOKS(bytes) WEFT_SIM_HOOK(read, bytes) WEFT_SIM_HOOK(write, bytes)
 
@@ -60,31 +60,33 @@ void __tsan_atomic_signal_fence(int) { __atomic_signal_fence(__ATOMIC_SEQ_CST); 
 }
 
 // std::atomic in host code: as strong as can be, whatever order was asked for.
-#define WEFT_SIM_ATOMIC_FETCH(bits, name)                                                    \
-  extern "C" uint##bits##_t __tsan_atomic##bits##_fetch_##name(volatile uint##bits##_t* pointer, uint##bits##_t value, int) { \
-    return __atomic_fetch_##name(pointer, value, __ATOMIC_SEQ_CST);                          \
+#define WEFT_SIM_ATOMIC_FETCH(bits, name)                                                                              \
+  extern "C" uint##bits##_t __tsan_atomic##bits##_fetch_##name(volatile uint##bits##_t* pointer, uint##bits##_t value, \
+                                                               int) {                                                  \
+    return __atomic_fetch_##name(pointer, value, __ATOMIC_SEQ_CST);                                                    \
   }
-#define WEFT_SIM_ATOMIC_EXCHANGE(bits, strength, weak)                                                                   \
-  extern "C" bool __tsan_atomic##bits##_compare_exchange_##strength(volatile uint##bits##_t* pointer, uint##bits##_t* expected, \
-                                                                    uint##bits##_t value, int, int) {                    \
-    return __atomic_compare_exchange_n(pointer, expected, value, weak, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);              \
+#define WEFT_SIM_ATOMIC_EXCHANGE(bits, strength, weak)                                                      \
+  extern "C" bool __tsan_atomic##bits##_compare_exchange_##strength(                                        \
+      volatile uint##bits##_t* pointer, uint##bits##_t* expected, uint##bits##_t value, int, int) {         \
+    return __atomic_compare_exchange_n(pointer, expected, value, weak, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
   }
-#define WEFT_SIM_ATOMIC(bits)                                                                                 \
-  extern "C" uint##bits##_t __tsan_atomic##bits##_load(const volatile uint##bits##_t* pointer, int) {         \
-    return __atomic_load_n(pointer, __ATOMIC_SEQ_CST);                                                        \
-  }                                                                                                           \
-  extern "C" void __tsan_atomic##bits##_store(volatile uint##bits##_t* pointer, uint##bits##_t value, int) {  \
-    __atomic_store_n(pointer, value, __ATOMIC_SEQ_CST);                                                       \
-  }                                                                                                           \
-  extern "C" uint##bits##_t __tsan_atomic##bits##_exchange(volatile uint##bits##_t* pointer, uint##bits##_t value, int) { \
-    return __atomic_exchange_n(pointer, value, __ATOMIC_SEQ_CST);                                             \
-  }                                                                                                           \
-  WEFT_SIM_ATOMIC_FETCH(bits, add)                                                                            \
-  WEFT_SIM_ATOMIC_FETCH(bits, sub)                                                                            \
-  WEFT_SIM_ATOMIC_FETCH(bits, and)                                                                            \
-  WEFT_SIM_ATOMIC_FETCH(bits, or)                                                                             \
-  WEFT_SIM_ATOMIC_FETCH(bits, xor)                                                                            \
-  WEFT_SIM_ATOMIC_EXCHANGE(bits, strong, false)                                                               \
+#define WEFT_SIM_ATOMIC(bits)                                                                                      \
+  extern "C" uint##bits##_t __tsan_atomic##bits##_load(const volatile uint##bits##_t* pointer, int) {              \
+    return __atomic_load_n(pointer, __ATOMIC_SEQ_CST);                                                             \
+  }                                                                                                                \
+  extern "C" void __tsan_atomic##bits##_store(volatile uint##bits##_t* pointer, uint##bits##_t value, int) {       \
+    __atomic_store_n(pointer, value, __ATOMIC_SEQ_CST);                                                            \
+  }                                                                                                                \
+  extern "C" uint##bits##_t __tsan_atomic##bits##_exchange(volatile uint##bits##_t* pointer, uint##bits##_t value, \
+                                                           int) {                                                  \
+    return __atomic_exchange_n(pointer, value, __ATOMIC_SEQ_CST);                                                  \
+  }                                                                                                                \
+  WEFT_SIM_ATOMIC_FETCH(bits, add)                                                                                 \
+  WEFT_SIM_ATOMIC_FETCH(bits, sub)                                                                                 \
+  WEFT_SIM_ATOMIC_FETCH(bits, and)                                                                                 \
+  WEFT_SIM_ATOMIC_FETCH(bits, or)                                                                                  \
+  WEFT_SIM_ATOMIC_FETCH(bits, xor)                                                                                 \
+  WEFT_SIM_ATOMIC_EXCHANGE(bits, strong, false)                                                                    \
   WEFT_SIM_ATOMIC_EXCHANGE(bits, weak, true)
 
 WEFT_SIM_ATOMIC(8)

@@ -32,16 +32,16 @@ struct Thread {
 struct RunningKernel {
   const KernelCall* call = nullptr;
   int device = 0;
-  int area = 0;               // of the device's memory
-  uint32_t first_stamp = 0;   // of this launch; every block gets one, in the order in which they run
-  uint32_t stamp = 0;         // of this block
+  int area = 0;              // of the device's memory
+  uint32_t first_stamp = 0;  // of this launch; every block gets one, in the order in which they run
+  uint32_t stamp = 0;        // of this block
   uint3 block = {};
   std::vector<uint32_t> block_order;
   Order turns = Order::ascending;  // of the threads of a block
-  std::vector<Thread> threads;  // of the block; the vector only grows
+  std::vector<Thread> threads;     // of the block; the vector only grows
   unsigned thread_count = 0;
-  Thread* thread = nullptr;  // the one that runs
-  unsigned number = 0;       // of that thread in its block
+  Thread* thread = nullptr;    // the one that runs
+  unsigned number = 0;         // of that thread in its block
   uint32_t barrier_clock = 0;  // clocks below this are before the block's last barrier
   uint64_t budget = 0;         // accesses left before a thread is taken for stuck
   cudaError_t stopped = cudaSuccess;

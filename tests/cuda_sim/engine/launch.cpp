@@ -27,8 +27,8 @@ bool fits(const dim3& extent, const unsigned (&most)[3]) {
 }
 
 cudaError_t check_limits(const KernelCall& call) {
-  const bool block_fits = fits(call.block, limits.block_dim) &&
-                          call.block.x * call.block.y * call.block.z <= limits.threads_per_block;
+  const bool block_fits =
+      fits(call.block, limits.block_dim) && call.block.x * call.block.y * call.block.z <= limits.threads_per_block;
   if (!block_fits || !fits(call.grid, limits.grid_dim)) return cudaErrorInvalidConfiguration;
   return call.shared_bytes > shared_limit(call.function) ? cudaErrorInvalidValue : cudaSuccess;
 }
@@ -82,7 +82,8 @@ cudaError_t launch(KernelCall call, cudaStream_t handle) {
   if (fault) {
     issue(*stream, {.name = name, .kernel = function, .run = [code = *fault] { lose_device(running.device, code); }});
   } else {
-    issue(*stream, {.name = name, .kernel = function, .run = [call = std::move(call)] { run_grid(call, running.device); }});
+    issue(*stream,
+          {.name = name, .kernel = function, .run = [call = std::move(call)] { run_grid(call, running.device); }});
   }
   return sticky_error(stream->device);
 }

@@ -1,5 +1,6 @@
-// Data races inside one launch. An access is remembered per byte as an Entry; two accesses of different threads, at least
-// one of them a plain write, race unless a barrier (same block) or a warp operation (same warp) lies between them.
+// Data races inside one launch. An access is remembered per byte as an Entry; two accesses of different threads, at
+// least one of them a plain write, race unless a barrier (same block) or a warp operation (same warp) lies between
+// them.
 #pragma once
 
 #include "../memory/shadow.h"
@@ -8,7 +9,12 @@
 namespace weft::sim {
 
 // Entry::who, from the lowest bit: thread 10, spread 2, atomic 1, clock 19.
-enum class Spread : uint32_t { thread, warp, block, grid };  // whom an entry stands for: its thread, or several of its …
+enum class Spread : uint32_t {
+  thread,
+  warp,
+  block,
+  grid
+};  // whom an entry stands for: its thread, or several of its …
 inline constexpr uint32_t atomic_bit = 1u << 12;
 
 inline uint32_t pack(unsigned thread, Spread spread, bool atomic, uint32_t clock) {
@@ -24,8 +30,8 @@ inline Entry own_entry(bool atomic) {
   return {kernel.stamp, pack(kernel.number, Spread::thread, atomic, kernel.thread->clock)};
 }
 
-/// Whether the running thread and the access remembered have no order. Entries older than `oldest` are of other launches
-/// (or, in shared memory, of other blocks).
+/// Whether the running thread and the access remembered have no order. Entries older than `oldest` are of other
+/// launches (or, in shared memory, of other blocks).
 inline bool unordered(const Entry& entry, uint32_t oldest) {
   if (entry.stamp < oldest) return false;
   if (entry.stamp != kernel.stamp) return true;

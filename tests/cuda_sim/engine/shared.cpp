@@ -1,5 +1,5 @@
-// Shared memory of the block that runs: dynamic first, then each variable as a thread first reaches its declaration, with
-// red zones between; uninitialised at the start of every block.
+// Shared memory of the block that runs: dynamic first, then each variable as a thread first reaches its declaration,
+// with red zones between; uninitialised at the start of every block.
 #include <cstring>
 
 #include "../memory/region.h"
@@ -57,8 +57,9 @@ void end_shared() { mark_dead(dynamic_offset, next_offset - dynamic_offset); }
 
 void* dynamic_shared(size_t alignment) {
   if (alignment > 16) {
-    stop_kernel(cudaErrorMisalignedAddress, "shared memory: " + kernel_name() + " wants dynamic shared memory aligned to " +
-                                                std::to_string(alignment) + " bytes; it is aligned to 16");
+    stop_kernel(cudaErrorMisalignedAddress, "shared memory: " + kernel_name() +
+                                                " wants dynamic shared memory aligned to " + std::to_string(alignment) +
+                                                " bytes; it is aligned to 16");
     abandon_thread();
   }
   return region_pointer(dynamic_offset);

@@ -96,7 +96,8 @@ std::string explain_stuck_warp(unsigned number) {
     if (!(other.site == waiting.site)) {
       return "divergent warp: " + text + std::to_string(lane) + ", which waits at " + to_string(other.site);
     }
-    if (!same_meeting(other, waiting)) return "divergent warp: " + text + std::to_string(lane) + ", which came with another mask";
+    if (!same_meeting(other, waiting))
+      return "divergent warp: " + text + std::to_string(lane) + ", which came with another mask";
   }
   return "deadlock: " + text + "that does not come";
 }
@@ -104,8 +105,9 @@ std::string explain_stuck_warp(unsigned number) {
 uint64_t meet_warp(WarpOperation operation, unsigned mask, uint64_t value, unsigned source, Site site) {
   Thread& me = *kernel.thread;
   if ((mask >> lane() & 1) == 0) {
-    stop_kernel(cudaErrorLaunchFailure, "absent lane: in " + kernel_name() + ", " + here() + " calls the warp operation " +
-                                            to_string(site) + " without its own lane in the mask");
+    stop_kernel(cudaErrorLaunchFailure, "absent lane: in " + kernel_name() + ", " + here() +
+                                            " calls the warp operation " + to_string(site) +
+                                            " without its own lane in the mask");
     abandon_thread();
   }
   me.state = ThreadState::at_warp;

@@ -116,7 +116,7 @@ AllocationPtr release(const void* pointer, const char* who) {
   auto& held = areas[area_of(offset)].held;
   auto found = held.find(offset);
   if (found == held.end()) {
-    const char* reason = containing(held, offset)                        ? ", an address inside an allocation"
+    const char* reason = containing(held, offset)                      ? ", an address inside an allocation"
                          : released_at(areas[area_of(offset)], offset) ? ", a double free"
                                                                        : ", never allocated";
     report(std::string(who) + " of " + describe(pointer) + reason);
@@ -177,7 +177,8 @@ std::string describe(const void* pointer) {
   if (offset < area_bytes) return "shared memory +" + hex(offset);
   if (offset < region_bytes) return describe_offset(offset);
   if (!pointer) return "a null pointer";
-  return (is_registered(pointer) ? "registered host memory at " : "host memory at ") + hex(reinterpret_cast<size_t>(pointer));
+  return (is_registered(pointer) ? "registered host memory at " : "host memory at ") +
+         hex(reinterpret_cast<size_t>(pointer));
 }
 
 size_t live_allocations() {

@@ -1,6 +1,6 @@
-// Which memory is allocated. The host and the operations see different things: cudaMallocAsync gives an address at once, but
-// the bytes live only from where the stream gets to it, and cudaFreeAsync takes the address at once and the bytes later.
-// So an allocation is *held* by the host and *live* for operations, independently.
+// Which memory is allocated. The host and the operations see different things: cudaMallocAsync gives an address at
+// once, but the bytes live only from where the stream gets to it, and cudaFreeAsync takes the address at once and the
+// bytes later. So an allocation is *held* by the host and *live* for operations, independently.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +27,8 @@ constexpr size_t room_for(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
 void reset_allocations();
 
-/// Addresses for `bytes`, a multiple of 256 but of nothing larger, with a red zone behind; or region_bytes if the device's
-/// limit or its addresses do not allow it. Addresses that were given back are used again as late as possible.
+/// Addresses for `bytes`, a multiple of 256 but of nothing larger, with a red zone behind; or region_bytes if the
+/// device's limit or its addresses do not allow it. Addresses that were given back are used again as late as possible.
 size_t take_room(int area, size_t bytes);
 void give_room(int area, size_t offset);
 size_t memory_limit(int area);

@@ -1,6 +1,6 @@
-// Memory in the order of streams: cudaMallocAsync and its pools. A block freed on a stream is handed out again, while the
-// free is still queued, to the same stream or to one that is ordered behind the free; about every fourth time it is not,
-// so that a use after the free cannot hide in its successor.
+// Memory in the order of streams: cudaMallocAsync and its pools. A block freed on a stream is handed out again, while
+// the free is still queued, to the same stream or to one that is ordered behind the free; about every fourth time it is
+// not, so that a use after the free cannot hide in its successor.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -27,7 +27,7 @@ struct Pool {
   uint64_t reserved = 0, reserved_high = 0;  // bytes taken from the device
   uint64_t used = 0, used_high = 0;          // bytes handed out
   bool access[max_devices] = {};             // which devices may touch its memory
-  int flags[3] = {1, 1, 1};                  // reuse: follow events, opportunistic, internal dependencies; kept, not used
+  int flags[3] = {1, 1, 1};  // reuse: follow events, opportunistic, internal dependencies; kept, not used
   std::vector<FreeBlock> free;
 };
 

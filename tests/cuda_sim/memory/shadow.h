@@ -1,5 +1,5 @@
-// What is known about every byte of the region: live, initialised, who touched it last. Three tables as long as the region,
-// of which the kernel commits only pages in use:
+// What is known about every byte of the region: live, initialised, who touched it last. Three tables as long as the
+// region, of which the kernel commits only pages in use:
 //   states  per byte    live and initialised, for bounds and uninitialised reads
 //   words   per 4 bytes the operations that wrote and read last, for order between streams
 //   cells   per byte    the threads that wrote and read last in the running launch, for data races

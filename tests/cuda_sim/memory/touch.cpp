@@ -37,7 +37,8 @@ bool touch(const void* pointer, size_t bytes, Access access, bool initialised, c
   if (offset < area_bytes || offset >= region_bytes) return refuse(sentence(access, bytes, who) + what);
   const int owner = device_of_area(area_of(offset));
   if (owner >= 0 && owner != device) {
-    return refuse(sentence(access, bytes, who) + what + ", memory of another device than cuda:" + std::to_string(device));
+    return refuse(sentence(access, bytes, who) + what +
+                  ", memory of another device than cuda:" + std::to_string(device));
   }
   const size_t dead = first_without(offset, bytes, state_live);
   if (dead != offset + bytes) {

@@ -300,7 +300,8 @@ void either(bool wrong, cudaStream_t stream) {
 
 }  // namespace
 
-#define WEFT_SIM_CASE(name, report, status) {#name, either<name<false>, name<true>>, report, status}
+#define WEFT_SIM_CASE(name, report, status) \
+  { #name, either < name < false>, name < true>>, report, status }
 const KernelCase kernel_cases[] = {
     WEFT_SIM_CASE(off_by_one, "out of bounds: off_by_one_kernel", cudaErrorIllegalAddress),
     WEFT_SIM_CASE(uninitialised, "uninitialised read: add_one_kernel", cudaSuccess),

@@ -8,7 +8,7 @@ namespace weft::sim::mutants {
 struct KernelCase {
   const char* name;
   void (*run)(bool wrong, cudaStream_t stream);
-  const char* report;   // what the report of the wrong version begins with
+  const char* report;  // what the report of the wrong version begins with
   cudaError_t status;  // of the next synchronisation after it
 };
 extern const KernelCase kernel_cases[];

@@ -1,5 +1,5 @@
-// Copies and fills. Page-locked host memory is read and written when the operation runs; pageable memory, as on hardware,
-// is read when the call is made, and a copy into it ends before the call returns.
+// Copies and fills. Page-locked host memory is read and written when the operation runs; pageable memory, as on
+// hardware, is read when the call is made, and a copy into it ends before the call returns.
 #include <cstring>
 #include <memory>
 #include <string_view>
@@ -29,11 +29,12 @@ bool is_device(const void* pointer) { return pointer_device(pointer) >= 0; }
 bool is_pageable(const void* pointer) { return !is_device(pointer) && !is_page_locked(pointer); }
 
 bool kind_fits(const Copy& copy, cudaMemcpyKind kind, const char* who) {
-  const cudaMemcpyKind real = is_device(copy.to) ? (is_device(copy.from) ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice)
-                                                 : (is_device(copy.from) ? cudaMemcpyDeviceToHost : cudaMemcpyHostToHost);
+  const cudaMemcpyKind real = is_device(copy.to)
+                                  ? (is_device(copy.from) ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice)
+                                  : (is_device(copy.from) ? cudaMemcpyDeviceToHost : cudaMemcpyHostToHost);
   if (kind == cudaMemcpyDefault || kind == real) return true;
-  report(std::string(who) + ": the kind of copy does not fit a destination in " + describe(copy.to) + " and a source in " +
-         describe(copy.from) + "; pass cudaMemcpyDefault");
+  report(std::string(who) + ": the kind of copy does not fit a destination in " + describe(copy.to) +
+         " and a source in " + describe(copy.from) + "; pass cudaMemcpyDefault");
   return false;
 }
 
@@ -64,7 +65,8 @@ void run_copy(const Copy& copy, const char* who) {
 
 size_t span(size_t pitch, const Copy& copy) { return (copy.rows - 1) * pitch + copy.row_bytes; }
 
-// What must outlive the call: a copy of pageable memory, or what pinned memory held, to see whether it changed meanwhile.
+// What must outlive the call: a copy of pageable memory, or what pinned memory held, to see whether it changed
+// meanwhile.
 struct Source {
   std::vector<char> staged;
   size_t seen = 0;
@@ -165,8 +167,8 @@ cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int f
   return copy_async(flat(to, from, bytes), cudaMemcpyDeviceToDevice, stream, "cudaMemcpyPeerAsync");
 }
 
-cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width, size_t height,
-                              cudaMemcpyKind kind, cudaStream_t stream) {
+cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch, size_t width,
+                              size_t height, cudaMemcpyKind kind, cudaStream_t stream) {
   if (width > to_pitch || width > from_pitch) return remember(cudaErrorInvalidPitchValue);
   const Copy copy = {static_cast<char*>(to), to_pitch, static_cast<const char*>(from), from_pitch, width, height};
   return copy_async(copy, kind, stream, "cudaMemcpy2DAsync");

@@ -14,9 +14,9 @@ struct Limits {
   unsigned threads_per_block = 1024;
   unsigned block_dim[3] = {1024, 1024, 64};
   unsigned grid_dim[3] = {2147483647, 65535, 65535};
-  unsigned shared = 48 * 1024;              // per block, static and dynamic together, …
-  unsigned shared_with_opt_in = 227 * 1024; // … and with cudaFuncAttributeMaxDynamicSharedMemorySize
-  unsigned multiprocessors = 4;             // few, so that grids sized by them stay small
+  unsigned shared = 48 * 1024;               // per block, static and dynamic together, …
+  unsigned shared_with_opt_in = 227 * 1024;  // … and with cudaFuncAttributeMaxDynamicSharedMemorySize
+  unsigned multiprocessors = 4;              // few, so that grids sized by them stay small
 };
 inline constexpr Limits limits;
 

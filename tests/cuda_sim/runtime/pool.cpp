@@ -41,13 +41,13 @@ bool is_device(const cudaMemLocation& location) {
 }  // namespace
 
 cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t stream) {
-  return entry([&] { return allocate_from(pointer, bytes, *current_pool(current_device()), stream, "cudaMallocAsync"); });
+  return entry(
+      [&] { return allocate_from(pointer, bytes, *current_pool(current_device()), stream, "cudaMallocAsync"); });
 }
 
 cudaError_t cudaMallocFromPoolAsync(void** pointer, size_t bytes, cudaMemPool_t handle, cudaStream_t stream) {
-  return with_pool(handle, "cudaMallocFromPoolAsync", [&](Pool& pool) {
-    return allocate_from(pointer, bytes, pool, stream, "cudaMallocFromPoolAsync");
-  });
+  return with_pool(handle, "cudaMallocFromPoolAsync",
+                   [&](Pool& pool) { return allocate_from(pointer, bytes, pool, stream, "cudaMallocFromPoolAsync"); });
 }
 
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t handle) {

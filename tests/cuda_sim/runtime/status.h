@@ -1,4 +1,5 @@
-// How every entry point of the runtime begins and ends: the lock, errors that wait to be delivered, the thread's last error.
+// How every entry point of the runtime begins and ends: the lock, errors that wait to be delivered, the thread's last
+// error.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -27,7 +28,8 @@ bool unloading();
 /// Without devices the whole runtime answers this.
 inline constexpr cudaError_t no_driver = cudaErrorInsufficientDriver;
 
-/// What is wrong before the entry point has done anything: no driver, the current device lost (now, by the plan, or before).
+/// What is wrong before the entry point has done anything: no driver, the current device lost (now, by the plan, or
+/// before).
 cudaError_t check_current_device();
 
 /// An entry point that works on the current device.

@@ -13,7 +13,8 @@ int stream_device(cudaStream_t handle, const char* who) {
   return stream ? stream->device : -1;
 }
 
-cudaError_t enqueue_when(cudaStream_t handle, std::string name, std::function<bool()> ready, std::function<void()> run) {
+cudaError_t enqueue_when(cudaStream_t handle, std::string name, std::function<bool()> ready,
+                         std::function<void()> run) {
   return entry([&] {
     Stream* stream = stream_for_work(handle, name.c_str());
     if (!stream) return cudaErrorInvalidResourceHandle;
@@ -73,7 +74,9 @@ cudaError_t wait_until_idle(const std::function<bool(const Stream&)>& belongs, c
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) { return make_stream(stream, cudaStreamDefault); }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) { return make_stream(stream, flags); }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) { return make_stream(stream, flags); }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) {
+  return make_stream(stream, flags);
+}
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   return entry([&] {

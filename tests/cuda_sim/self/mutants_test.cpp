@@ -42,7 +42,8 @@ void run_host_case(const HostCase& test, bool wrong) {
   const std::vector<std::string> texts = take_reports();
   CAPTURE(joined(texts));
   if (wrong) {
-    CHECK(std::any_of(test.reports.begin(), test.reports.end(), [&](const auto& part) { return contains(texts, part); }));
+    CHECK(
+        std::any_of(test.reports.begin(), test.reports.end(), [&](const auto& part) { return contains(texts, part); }));
   } else {
     CHECK(texts.empty());
   }
@@ -116,7 +117,8 @@ TEST_CASE("host code that touches device memory stops with the allocation's name
       },
       status);
   CAPTURE(text);
-  CHECK(text.find("cuda simulator: host code dereferenced cuda:1 allocation #1 (256 bytes, last written by set), +0x40") !=
+  CHECK(text.find(
+            "cuda simulator: host code dereferenced cuda:1 allocation #1 (256 bytes, last written by set), +0x40") !=
         std::string::npos);
   CHECK(WIFSIGNALED(status));
 }

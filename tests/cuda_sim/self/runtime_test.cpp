@@ -182,12 +182,32 @@ TEST_CASE("every kind of fault fires where it should, once, and is counted") {
     cudaError_t code;
   };
   const Row rows[] = {
-      {FaultKind::malloc, [] { void* x; return cudaMalloc(&x, 16); }, cudaErrorMemoryAllocation},
-      {FaultKind::malloc, [] { void* x; return cudaMallocAsync(&x, 16, make_stream()); }, cudaErrorMemoryAllocation},
-      {FaultKind::host_alloc, [] { void* x; return cudaHostAlloc(&x, 16, 0); }, cudaErrorMemoryAllocation},
+      {FaultKind::malloc,
+       [] {
+         void* x;
+         return cudaMalloc(&x, 16);
+       },
+       cudaErrorMemoryAllocation},
+      {FaultKind::malloc,
+       [] {
+         void* x;
+         return cudaMallocAsync(&x, 16, make_stream());
+       },
+       cudaErrorMemoryAllocation},
+      {FaultKind::host_alloc,
+       [] {
+         void* x;
+         return cudaHostAlloc(&x, 16, 0);
+       },
+       cudaErrorMemoryAllocation},
       {FaultKind::launch, [] { return idle(dim3(1), dim3(32), 0, make_stream()); }, cudaErrorInvalidConfiguration},
       {FaultKind::copy, [] { return cudaMemsetAsync(make_floats(4), 0, 16, make_stream()); }, cudaErrorInvalidValue},
-      {FaultKind::event, [] { cudaEvent_t event; return cudaEventCreateWithFlags(&event, 0); }, cudaErrorUnknown},
+      {FaultKind::event,
+       [] {
+         cudaEvent_t event;
+         return cudaEventCreateWithFlags(&event, 0);
+       },
+       cudaErrorUnknown},
       {FaultKind::device_lost, [] { return cudaDeviceSynchronize(); }, cudaErrorECCUncorrectable},
   };
   for (const Row& row : rows) {

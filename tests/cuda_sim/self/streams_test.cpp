@@ -176,7 +176,8 @@ TEST_CASE("operations that meet other threads wait for them; a meeting nobody co
       (void)cudaSetDevice(rank);
       streams[rank] = make_stream();
       ++arrived;
-      (void)enqueue_when(streams[rank], "all_reduce", [&] { return arrived == 2; }, [&, rank] { met[rank] = true; });
+      (void)enqueue_when(
+          streams[rank], "all_reduce", [&] { return arrived == 2; }, [&, rank] { met[rank] = true; });
       CHECK(cudaStreamSynchronize(streams[rank]) == cudaSuccess);
     });
   }
@@ -187,10 +188,12 @@ TEST_CASE("operations that meet other threads wait for them; a meeting nobody co
 
   set_deadlock_seconds(0.05);
   cudaStream_t stream = make_stream();
-  (void)enqueue_when(stream, "lonely", [] { return false; }, [] {});
+  (void)enqueue_when(
+      stream, "lonely", [] { return false; }, [] {});
   CHECK(cudaStreamSynchronize(stream) == cudaErrorUnknown);
-  CHECK(contains(take_reports(), "deadlock: cudaStreamSynchronize waits for what no queued operation can bring about; "
-                                 "blocked: lonely on stream"));
+  CHECK(contains(take_reports(),
+                 "deadlock: cudaStreamSynchronize waits for what no queued operation can bring about; "
+                 "blocked: lonely on stream"));
   set_deadlock_seconds(5);
 }
 

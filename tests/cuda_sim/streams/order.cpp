@@ -43,9 +43,9 @@ void report_disorder(size_t word, uint32_t earlier, const char* verb, const char
   const size_t offset = word * 4;
   const OperationInfo& now = operations[running.number];
   const OperationInfo& before = operations[earlier];
-  const std::string key = "order " + std::to_string(reinterpret_cast<uintptr_t>(now.kernel ? now.kernel : now.name)) + " " +
-                          std::to_string(reinterpret_cast<uintptr_t>(before.kernel ? before.kernel : before.name)) + verb +
-                          earlier_verb;
+  const std::string key =
+      "order " + std::to_string(reinterpret_cast<uintptr_t>(now.kernel ? now.kernel : now.name)) + " " +
+      std::to_string(reinterpret_cast<uintptr_t>(before.kernel ? before.kernel : before.name)) + verb + earlier_verb;
   if (already_reported(key)) return;
   report_once(key, "no order between operations: " + operation_name(running.number) + " " + verb + " " +
                        describe_offset(offset) + ", which " + operation_name(earlier) + " " + earlier_verb +

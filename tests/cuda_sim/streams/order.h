@@ -1,5 +1,5 @@
-// Which operation happens before which, by vector clocks over streams and the host, and whether two that touch the same bytes
-// are ordered at all: this finds a missing event or a block reused too early even when the schedule was kind.
+// Which operation happens before which, by vector clocks over streams and the host, and whether two that touch the same
+// bytes are ordered at all: this finds a missing event or a block reused too early even when the schedule was kind.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct OperationInfo {
   const std::string* name = nullptr;  // interned
   const void* kernel = nullptr;       // instead of a name
   int device = 0;
-  int stream = -1;                    // its number on the device; -1 for the host
+  int stream = -1;  // its number on the device; -1 for the host
   uint32_t slot = 0;
   uint32_t count = 0;
   uint32_t ran = 0;  // counts operations in the order in which they ran; 0: not yet

@@ -28,7 +28,8 @@ struct State {
 
 uint64_t parse_number(const std::string& text, const std::string& policy) {
   if (text.empty() || text.size() > 9 || text.find_first_not_of("0123456789") != std::string::npos) {
-    throw std::invalid_argument("cuda simulator: policy '" + policy + "' wants a number behind the colon, as in starve:1");
+    throw std::invalid_argument("cuda simulator: policy '" + policy +
+                                "' wants a number behind the colon, as in starve:1");
   }
   return std::stoull(text);
 }

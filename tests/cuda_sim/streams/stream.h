@@ -1,5 +1,5 @@
-// Streams, events and the operations queued on them. Nothing runs until the host waits; then the schedule's policy picks
-// among the streams whose first operation is ready, until what the host waits for has happened, and no further.
+// Streams, events and the operations queued on them. Nothing runs until the host waits; then the schedule's policy
+// picks among the streams whose first operation is ready, until what the host waits for has happened, and no further.
 #pragma once
 
 #include <cuda_runtime_api.h>

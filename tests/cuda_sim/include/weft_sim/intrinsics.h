@@ -1,5 +1,5 @@
-// The names of CUDA that device code may use and host compilers do not have: indices, barriers, warp operations, atomics,
-// bits, and the mathematics that <cmath> lacks.
+// The names of CUDA that device code may use and host compilers do not have: indices, barriers, warp operations,
+// atomics, bits, and the mathematics that <cmath> lacks.
 #pragma once
 
 #include <bit>
@@ -74,7 +74,8 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, weft::s
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, weft::sim::Site site = {}) {
   using namespace weft::sim;
-  return shuffle(mask, value, lane() + delta < piece(width) + static_cast<unsigned>(width) ? lane() + delta : lane(), site);
+  return shuffle(mask, value, lane() + delta < piece(width) + static_cast<unsigned>(width) ? lane() + delta : lane(),
+                 site);
 }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int with, int width = 32, weft::sim::Site site = {}) {
