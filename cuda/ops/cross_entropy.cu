@@ -165,8 +165,8 @@ Labels<C> labels_of(const CrossEntropyInput& in) {
 
 void forward(const CrossEntropyArgs& args, Stream stream) {
   const CrossEntropyInput& in = args.input;
-  const ErrorMark mark =
-      arm_error(stream, "cross_entropy: a label is neither in [0, classes) nor the ignored one; correct the labels");
+  const ErrorMark mark = arm_error(
+      stream, "cross_entropy: a label is not one of the classes; labels are 0 … classes - 1, or the ignored one");
   dispatch_floating(in.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
