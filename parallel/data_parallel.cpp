@@ -2,7 +2,7 @@
 
 #include <numeric>
 
-#include "weft/autograd/ops/binary.h"
+#include "weft/tensor/operators.h"
 #include "weft/autograd/ops/concat.h"
 #include "weft/tensor/collective.h"
 #include "weft/tensor/ops/copy.h"
@@ -88,7 +88,7 @@ std::vector<Tensor> normalize(const std::vector<Term>& terms, const std::vector<
       losses.push_back(nn::divide_by_weight(terms[i].sum, totals[i]));
     else
       losses.push_back(terms.size() == 1 ? terms[i].sum
-                                         : mul(terms[i].sum, static_cast<double>(sizes[i]) / static_cast<double>(batch)));
+                                         : terms[i].sum * (static_cast<double>(sizes[i]) / static_cast<double>(batch)));
   }
   return losses;
 }

@@ -1,0 +1,13 @@
+// Everything of nn/ in one header.
+#pragma once
+
+#include "weft/nn/activation.h"
+#include "weft/nn/batch_norm.h"
+#include "weft/nn/conv2d.h"
+#include "weft/nn/dropout.h"
+#include "weft/nn/init.h"
+#include "weft/nn/linear.h"
+#include "weft/nn/loss.h"
+#include "weft/nn/module.h"
+#include "weft/nn/pool.h"
+#include "weft/nn/sequential.h"

@@ -1,0 +1,185 @@
+#include <doctest/doctest.h>
+
+#include <latch>
+
+#include "weft/parallel/parallel.h"
+#include "weft/weft.h"
+
+using namespace weft;
+using namespace weft::parallel;
+
+namespace {
+
+struct Twice : Parallelizable<std::tuple<Tensor, int>, Tensor> {
+  Tensor forward_backward(std::tuple<Tensor, int> x) override {
+    auto& [tensor, factor] = x;
+    return tensor * factor;
+  }
+};
+
+const std::vector<Device> two{"cpu:0", "cpu:1"};
+
+}  // namespace
+
+TEST_SUITE("parallel/pool") {
+  TEST_CASE("results come in the order of put, whatever finishes first") {
+    for (const int workers : {0, 1, 2, 3}) {
+      CAPTURE(workers);
+      Parallel<int, int> pool(workers, [](int i) {
+        std::this_thread::sleep_for(std::chrono::microseconds(i % 3 * 300));
+        return i * i;
+      });
+      for (int i = 0; i < 40; ++i) pool.put(i);
+      for (int i = 0; i < 40; ++i) CHECK(pool.get() == i * i);
+    }
+  }
+
+  TEST_CASE("an item runs on the worker of its tensors' device") {
+    Twice task;
+    Parallel pool(2, task, {.devices = two});
+    for (auto& share : split_and_load(std::tuple(arange(0, 4), 3), two)) pool.put(share);
+    const std::vector<Tensor> results = pool.drain();
+    CHECK(results[1].device() == two[1]);
+    CHECK(results[1].to_vector<int>() == std::vector<int>{6, 9});
+    Parallel<Tensor, Device> where(2, [](const Tensor&) { return current_device(); }, {.devices = two});
+    where.put(zeros({1}, {.device = "cpu:1"}));
+    where.put(zeros({1}, {.device = "cpu:1"}));
+    CHECK(where.drain() == std::vector<Device>{"cpu:1", "cpu:1"});
+  }
+
+  TEST_CASE("errors come out of get, the pool goes on, drain tells all of them") {
+    for (const int workers : {0, 2}) {
+      CAPTURE(workers);
+      Parallel<int, int> pool(workers, [](int i) {
+        if (i == 1) throw ShapeError("odd: 1");
+        if (i == 3) throw 42;
+        return i;
+      });
+      for (int i = 0; i < 2; ++i) pool.put(i);
+      CHECK(pool.get() == 0);
+      CHECK_THROWS_WITH_AS(pool.get(), "odd: 1", ShapeError);
+      for (int i = 0; i < 4; ++i) pool.put(i);
+      try {
+        pool.drain();
+        CHECK(false);
+      } catch (const WorkerErrors& errors) {
+        CHECK(errors.errors().size() == 2);
+        CHECK(std::string(errors.what()).find("threw a value of type int") != std::string::npos);
+      }
+      CHECK(pool.outstanding() == 0);
+      pool.put(7);
+      CHECK(pool.get() == 7);
+    }
+  }
+
+  TEST_CASE("tickets, any, time-outs, map") {
+    std::latch gate(1);
+    Parallel<int, int> pool(2, [&](int i) {
+      if (i == 0) gate.wait();
+      return i;
+    }, {.serial_init = false});
+    const auto slow = pool.put(0);
+    const auto fast = pool.put(1);
+    CHECK(pool.get(fast) == 1);
+    CHECK_FALSE(pool.get_for(std::chrono::milliseconds(5)).has_value());
+    pool.put(2);
+    CHECK(pool.get_any() == 2);
+    gate.count_down();
+    CHECK(pool.get(slow) == 0);
+    CHECK_THROWS_AS(pool.get(slow), Error);
+    CHECK_THROWS_AS(pool.get(), Error);
+    CHECK(pool.map({5, 6, 7}) == std::vector<int>{5, 6, 7});
+  }
+
+  TEST_CASE("cancel drops what has not started, close refuses more") {
+    std::latch started(1), gate(1);
+    Parallel<int, int> pool(1, [&](int i) {
+      started.count_down();
+      gate.wait();
+      return i;
+    }, {.serial_init = false});
+    pool.put(1);
+    started.wait();
+    pool.put(2);
+    pool.cancel();
+    pool.close();
+    gate.count_down();
+    CHECK(pool.get() == 1);
+    CHECK_THROWS_WITH(pool.get(), "Parallel: item 1 was cancelled before it started");
+    CHECK_THROWS_WITH(pool.put(3), "Parallel: put after close()");
+  }
+
+  TEST_CASE("put waits when too many items wait for a worker") {
+    std::latch gate(1);
+    Parallel<int, int> pool(1, [&](int i) {
+      gate.wait();
+      return i;
+    }, {.serial_init = false, .capacity = 2, .deadline = std::chrono::milliseconds(50)});
+    pool.put(0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    pool.put(1), pool.put(2);
+    CHECK_THROWS_AS(pool.put(3), Error);
+    gate.count_down();
+  }
+
+  TEST_CASE("the first item of each device runs alone") {
+    std::atomic<int> running{0}, together{0};
+    std::atomic<int> calls{0};
+    Parallel<Tensor, int> pool(2, [&](const Tensor&) {
+      const int now = ++running;
+      if (++calls <= 2 && now > 1) ++together;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      --running;
+      return 0;
+    }, {.devices = two});
+    for (int i = 0; i < 6; ++i) pool.put(zeros({1}, {.device = two[static_cast<size_t>(i) % 2]}));
+    pool.drain();
+    CHECK(together == 0);
+  }
+
+  TEST_CASE("the caller's recording and training flags reach the workers, and stay there no longer") {
+    Parallel<int, std::pair<bool, bool>> pool(2, [](int) {
+      return std::pair(autograd::is_recording(), autograd::is_training());
+    });
+    {
+      const autograd::Record record;
+      pool.put(0), pool.put(1), pool.put(2);
+    }
+    pool.put(3);
+    {
+      const autograd::TrainMode train;
+      pool.put(4);
+    }
+    const auto flags = pool.drain();
+    for (size_t i = 0; i < 3; ++i) CHECK(flags[i] == std::pair(true, true));
+    CHECK(flags[3] == std::pair(false, false));
+    CHECK(flags[4] == std::pair(false, true));
+  }
+
+  TEST_CASE("a round of puts is a group; one that cannot run at once is an error, not a wait") {
+    const auto sum = [](const Tensor& x) {
+      const RankContext rank = current_rank();
+      if (!rank.group) throw Error("no group");
+      return rank.group->meet(rank.rank, "sum", {x}, [](std::span<const Tensors> all) {
+        return std::vector<Tensors>(all.size(), {all[0][0] + all[1][0].to(all[0][0].device())});
+      })[0].item<int>();
+    };
+    Parallel<Tensor, int> pool(2, sum, {.serial_init = false, .devices = two});
+    for (int round = 1; round < 4; ++round) {
+      pool.put(full({1}, round));
+      pool.put(full({1}, 10, {.device = "cpu:1"}));
+      CHECK(pool.drain() == std::vector<int>{round + 10, round + 10});
+    }
+    Parallel<Tensor, int> serial(2, sum, {.devices = two});
+    serial.put(ones({1}));
+    CHECK_THROWS_AS(serial.get(), CommError);
+  }
+
+  TEST_CASE("a pool in a worker runs inline") {
+    Parallel<int, int> outer(2, [](int i) {
+      Parallel<int, int> inner(2, [](int j) { return j + 1; });
+      return inner.map({i, i * 10})[1];
+    });
+    CHECK(outer.map({1, 2}) == std::vector<int>{11, 21});
+  }
+}
