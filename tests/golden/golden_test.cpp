@@ -181,6 +181,58 @@ TEST_CASE("golden: convolution") {
                         {"asymmetric", conv({.stride = 2, .padding = {0, 1, 1, 2}})}});
 }
 
+TEST_CASE("golden: cross entropy") {
+  auto loss = [](LossReduction reduction) {
+    return [reduction](const Tensors& x, const Golden& golden) {
+      return cross_entropy(x[0], x[1], {.weights = golden.has("weights") ? golden.tensor("weights") : Tensor(), .reduction = reduction});
+    };
+  };
+  const Function plain = loss(LossReduction::mean);
+  check_file("cross_entropy", {{"plain", plain},
+                               {"ignore", plain},
+                               {"weights_mean", plain},
+                               {"weights_sum", loss(LossReduction::sum)},
+                               {"weights_none", loss(LossReduction::none)},
+                               {"confident", plain},
+                               {"all_but_one_ignored", plain}});
+}
+
+TEST_CASE("golden: batch norm") {
+  auto norm = [](BatchNormOptions options) {
+    return [options](const Tensors& x, const Golden& golden) {
+      const Tensor mean = golden.tensor("mean"), var = golden.tensor("var");
+      const Tensor y = batch_norm(x[0], x[1], x[2], mean, var, options);
+      golden.compare("new_mean", mean);
+      golden.compare("new_var", var);
+      return y;
+    };
+  };
+  check_file("batch_norm", {{"train", norm({.training = true})},
+                            {"eval", norm({})},
+                            {"train_relu", norm({.training = true, .relu = true})},
+                            {"vectors", norm({.eps = 1e-3, .momentum = 0.3, .training = true})}});
+}
+
+TEST_CASE("golden: max pooling") {
+  auto pool = [](MaxPool2dOptions options) { return unary_case([options](const Tensor& x) { return max_pool2d(x, options); }); };
+  check_file("max_pool2d", {{"two", pool({.kernel = 2})},
+                            {"stem", pool({.kernel = 3, .stride = 2, .padding = 1})},
+                            {"ceil", pool({.kernel = 3, .stride = 2, .ceil_mode = true})},
+                            {"dilated", pool({.kernel = 2, .stride = 1, .dilation = 3})},
+                            {"uneven", pool({.kernel = {2, 3}, .stride = {1, 2}, .padding = {1, 0}})}});
+}
+
+TEST_CASE("golden: bilinear resize") {
+  Functions functions;
+  const std::map<std::string, Pair> sizes{{"up", {9, 11}}, {"down", {3, 2}}, {"same", {5, 6}}, {"one", {1, 1}}, {"mixed", {10, 3}}};
+  for (const auto& [name, size] : sizes)
+    for (const bool corners : {false, true})
+      functions[name + (corners ? "_corners" : "")] =
+          unary_case([size = size, corners](const Tensor& x) { return resize(x, size, {.align_corners = corners}); });
+  functions["from_one"] = unary_case([](const Tensor& x) { return resize(x, {3, 4}, {.align_corners = true}); });
+  check_file("resize", functions);
+}
+
 TEST_CASE("golden: views") {
   check_file("view", {{"concat", binary_case([](auto& a, auto& b) { return concat({a, b}, 1); })},
                       {"slice", unary_case([](auto& x) { return x.slice(1, 1, 3).slice(2, 0, 4, 2); })},
