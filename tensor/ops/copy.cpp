@@ -96,7 +96,7 @@ void check_writable(const char* name, const Tensor& y) {
   int rank = 0;
   for (int i = 0; i < y.rank(); ++i)
     if (y.shape()[i] > 1) dims[rank++] = {y.strides()[i], y.shape()[i]};
-  std::sort(dims, dims + rank);
+  std::stable_sort(dims, dims + rank);
   int64_t reach = 0;
   for (int i = 0; i < rank; ++i) {
     WEFT_CHECK(ShapeError, dims[i].first > reach, name, ": elements of the destination share memory (shape ", y.shape(),
