@@ -43,6 +43,10 @@ class AutogradError : public Error {
 class DeviceLost : public DeviceError {
   using DeviceError::DeviceError;
 };
+/// A file of weights or training state that is not whole, or does not fit.
+class CheckpointError : public Error {
+  using Error::Error;
+};
 
 namespace detail {
 

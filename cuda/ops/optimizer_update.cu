@@ -1,0 +1,96 @@
+// Optimizer updates: many tensors in one launch. The list travels in the kernel's arguments, in chunks that fit there.
+#include "weft/tensor/ops/optimizer_update.h"
+
+#include "weft/cuda/launch.cuh"
+#include "weft/tensor/math.h"
+
+namespace weft::cuda {
+namespace {
+
+constexpr int chunk = 32;  // items of one launch: 32 * 56 bytes of the 4 KiB that arguments may take
+
+struct Items {
+  UpdateItem item[chunk];
+  int count;
+  int64_t elements;  // of all
+};
+
+template <class T>
+struct Sgd {
+  T momentum, scale;
+  bool nesterov;
+
+  __device__ void operator()(const UpdateItem& item, int64_t i) const {
+    T* w = static_cast<T*>(item.value);
+    T* m = static_cast<T*>(item.first);
+    T d = static_cast<const T*>(item.gradient)[i] * scale + T(item.decay) * w[i];
+    if (m) {
+      const T moved = momentum * m[i] + d;
+      m[i] = moved;
+      d = nesterov ? d + momentum * moved : moved;
+    }
+    w[i] -= T(item.lr) * d;
+  }
+};
+
+template <class T>
+struct Adam {
+  T beta1, beta2, eps, correction1, correction2, scale;
+  bool decoupled;
+
+  __device__ void operator()(const UpdateItem& item, int64_t i) const {
+    T* w = static_cast<T*>(item.value);
+    T* m = static_cast<T*>(item.first);
+    T* v = static_cast<T*>(item.second);
+    const T lr = T(item.lr), decay = T(item.decay);
+    const T d = static_cast<const T*>(item.gradient)[i] * scale + (decoupled ? T(0) : decay) * w[i];
+    m[i] = beta1 * m[i] + (1 - beta1) * d;
+    v[i] = beta2 * v[i] + (1 - beta2) * d * d;
+    w[i] = (decoupled ? 1 - lr * decay : T(1)) * w[i] - lr / correction1 * m[i] / (math::sqrt(v[i] / correction2) + eps);
+  }
+};
+
+template <class Update>
+__global__ void update_kernel(Items items, Update update) {
+  for (int k = 0; k < items.count; ++k)
+    for (int64_t i = thread_in_grid(); i < items.item[k].numel; i += threads_in_grid()) update(items.item[k], i);
+}
+
+template <class Update>
+void update_all(const char* name, int64_t count, const UpdateItem* list, const Update& update, Stream stream) {
+  for (int64_t start = 0; start < count; start += chunk) {
+    Items items{};
+    for (int64_t k = start; k < count && items.count < chunk; ++k) {
+      items.item[items.count++] = list[k];
+      items.elements += list[k].numel;
+    }
+    launch(name, update_kernel<Update>, grid_for(items.elements, stream), stream, items, update);
+  }
+}
+
+template <class T>
+void sgd(const SgdUpdateArgs& a, Stream stream) {
+  update_all("sgd_update", a.count, a.items, Sgd<T>{T(a.momentum), T(a.scale), a.nesterov}, stream);
+}
+
+template <class T>
+void adam(const AdamUpdateArgs& a, Stream stream) {
+  update_all("adam_update", a.count, a.items,
+             Adam<T>{T(a.beta1), T(a.beta2), T(a.eps), T(a.correction1), T(a.correction2), T(a.scale), a.decoupled}, stream);
+}
+
+void sgd_update(const SgdUpdateArgs& a, Stream stream) {
+  a.dtype == DType::f32 ? sgd<float>(a, stream) : sgd<double>(a, stream);
+}
+
+void adam_update(const AdamUpdateArgs& a, Stream stream) {
+  a.dtype == DType::f32 ? adam<float>(a, stream) : adam<double>(a, stream);
+}
+
+}  // namespace
+}  // namespace weft::cuda
+
+WEFT_PLUGS() {
+  WEFT_PLUG(sgd_update_kernel, weft::cuda::sgd_update);
+  WEFT_PLUG(adam_update_kernel, weft::cuda::adam_update);
+}
