@@ -11,8 +11,4 @@ namespace weft::cpu {
 bool onednn_matmul(const MatmulArgs& args, Stream stream);
 bool onednn_conv2d(const Conv2dArgs& args, Stream stream);
 
-/// Primitives kept for reuse by all threads, and how many fit before the one unused for longest goes.
-int64_t onednn_cached();
-inline constexpr int64_t onednn_cache_limit = 1024;
-
 }  // namespace weft::cpu

@@ -1,15 +1,12 @@
 #include "weft/tensor/cpu/onednn_plan.h"
 
 #include <algorithm>
-#include <list>
-#include <mutex>
-#include <unordered_map>
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-#include "weft/tensor/cpu/onednn.h"
+#include "weft/tensor/cpu/lru_cache.h"
 #include "weft/tensor/cpu/threads.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -39,41 +36,10 @@ struct KeyHash {
   }
 };
 
-// The plans used last, by key. A plan that is dropped while another thread runs it lives until that run ends.
-class PlanCache {
- public:
-  onednn::PlanRef find(const onednn::Key& key) {
-    const std::lock_guard lock(mutex_);
-    const auto found = places_.find(key);
-    if (found == places_.end()) return nullptr;
-    order_.splice(order_.begin(), order_, found->second);
-    return found->second->second;
-  }
-
-  void insert(const onednn::Key& key, onednn::PlanRef plan) {
-    const std::lock_guard lock(mutex_);
-    if (places_.contains(key)) return;  // another thread was faster
-    order_.emplace_front(key, std::move(plan));
-    places_[key] = order_.begin();
-    if (static_cast<int64_t>(order_.size()) <= onednn_cache_limit) return;
-    places_.erase(order_.back().first);
-    order_.pop_back();
-  }
-
-  int64_t size() {
-    const std::lock_guard lock(mutex_);
-    return static_cast<int64_t>(order_.size());
-  }
-
- private:
-  using Order = std::list<std::pair<onednn::Key, onednn::PlanRef>>;
-  std::mutex mutex_;
-  Order order_;
-  std::unordered_map<onednn::Key, Order::iterator, KeyHash> places_;
-};
+using PlanCache = LruCache<onednn::Key, onednn::Plan, KeyHash>;
 
 PlanCache& plan_cache() {
-  static auto* cache = new PlanCache;
+  static auto* cache = new PlanCache(1024);
   return *cache;
 }
 
@@ -87,8 +53,6 @@ bool multiplies_bf16() {
 }
 
 }  // namespace
-
-int64_t onednn_cached() { return plan_cache().size(); }
 
 onednn::PlanRef onednn::find_plan(const Key& key) { return plan_cache().find(key); }
 void onednn::keep_plan(const Key& key, PlanRef plan) { plan_cache().insert(key, std::move(plan)); }

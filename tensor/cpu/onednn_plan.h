@@ -30,7 +30,7 @@ struct Plan {
 using PlanRef = std::shared_ptr<const Plan>;
 using Key = std::array<int64_t, 22>;
 
-/// The plan of a key, one of the `onednn_cache_limit` used last; null if it has to be made. Any thread.
+/// The plan of a key; null if it has to be made. The 1024 plans used last are kept, for all threads.
 PlanRef find_plan(const Key& key);
 void keep_plan(const Key& key, PlanRef plan);
 
