@@ -1,0 +1,169 @@
+#include "weft/parallel/trainer.h"
+
+#include <doctest/doctest.h>
+
+#include "weft/nn/nn.h"
+#include "weft/parallel/backward.h"
+#include "weft/parallel/data_parallel.h"
+#include "weft/weft.h"
+
+using namespace weft;
+using namespace weft::parallel;
+
+namespace {
+
+struct Two : nn::Module {
+  nn::Parameter a{ones({2})}, b{ones({2})};
+  WEFT_MEMBERS(a, b)
+};
+
+void backward_of(const nn::Parameter& p, double factor, Device device = "cpu:0") {
+  Tensor loss;
+  {
+    const autograd::Record record;
+    loss = (p.on(device) * factor).sum();
+  }
+  loss.backward();
+}
+
+std::vector<float> value(const nn::Parameter& p, int place = 0) { return p.at(place).to_vector<float>(); }
+
+}  // namespace
+
+TEST_SUITE("parallel/trainer") {
+  TEST_CASE("step divides by n and clips in between") {
+    Two net;
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
+    backward_of(net.a, 4), backward_of(net.b, 8);
+    trainer.step(4);
+    CHECK(value(net.a) == std::vector<float>{0, 0});
+    CHECK(value(net.b) == std::vector<float>{-1, -1});
+    CHECK(trainer.steps() == 1);
+  }
+
+  TEST_CASE("a parameter without a fresh gradient is an error by name, before anything changes") {
+    Two net;
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
+    backward_of(net.a, 1);
+    CHECK_THROWS_WITH_AS(trainer.step(),
+                         "step: no fresh gradient for 'b' on any device; run backward() on a loss that depends on it, or set "
+                         "ignore_stale_grad",
+                         AutogradError);
+    CHECK(value(net.a) == std::vector<float>{1, 1});
+    backward_of(net.b, 1);
+    CHECK_NOTHROW(trainer.step());
+    CHECK_THROWS_AS(trainer.step(), AutogradError);
+  }
+
+  TEST_CASE("ignore_stale_grad leaves such parameters out: no decay, no momentum") {
+    Two net;
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1, .momentum = 0.5, .weight_decay = 0.5}),
+                    {.ignore_stale_grad = true});
+    backward_of(net.a, 1);
+    trainer.step();
+    CHECK(value(net.a) == std::vector<float>{-0.5f, -0.5f});
+    CHECK(value(net.b) == std::vector<float>{1, 1});
+  }
+
+  TEST_CASE("a gradient on some devices: the others count as zero, all copies step alike") {
+    Two net;
+    net.to({"cpu:0", "cpu:1", "cpu:2"});
+    Trainer trainer(net.parameters(), nn::optim::AdamW({.lr = 0.5}));
+    for (int round = 0; round < 3; ++round) {
+      backward_of(net.a, 1, "cpu:1"), backward_of(net.a, 2, "cpu:2"), backward_of(net.b, 1, "cpu:0");
+      trainer.allreduce_grads();
+      trainer.allreduce_grads();  // sums only once
+      CHECK(net.a.grad_at(0).to_vector<float>() == std::vector<float>{3, 3});
+      trainer.update();
+      for (int i = 1; i < 3; ++i) CHECK(value(net.a, i) == value(net.a, 0));
+    }
+  }
+
+  TEST_CASE("small and large buckets give the same sums") {
+    const auto run = [](int64_t bucket_bytes) {
+      seed(1);
+      nn::Sequential net;
+      for (int i = 0; i < 6; ++i) net.add<nn::Linear>(5, 5);
+      net.to({"cpu:0", "cpu:1"});
+      for (const nn::Parameter& p : net.parameters()) backward_of(p, 3, "cpu:0"), backward_of(p, 4, "cpu:1");
+      Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 0.25}), {.bucket_bytes = bucket_bytes});
+      trainer.step();
+      std::vector<std::vector<float>> values;
+      for (const nn::Parameter& p : net.parameters()) values.push_back(value(p, 1));
+      return values;
+    };
+    CHECK(run(1) == run(int64_t{1} << 20));
+  }
+
+  TEST_CASE("NaN is found before the update") {
+    Two net;
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}), {.check_finite = true});
+    backward_of(net.a, std::nan("")), backward_of(net.b, 1);
+    CHECK_THROWS_WITH(trainer.step(),
+                      "step: gradient of 'a' holds 2 values that are NaN or infinite (first on cpu:0); parameters unchanged");
+    CHECK(value(net.b) == std::vector<float>{1, 1});
+    backward_of(net.a, 1);
+    CHECK_NOTHROW(trainer.step());
+  }
+
+  TEST_CASE("a failed backward pass makes its gradients stale; the next step refuses by name") {
+    Two net;
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
+    backward_of(net.a, 1), backward_of(net.b, 1);
+    Tensor loss;
+    {
+      const autograd::Record record;
+      Tensor y = net.b.on("cpu:0") * 2.0;
+      autograd::as_node(y.impl().slot)->add_hook(0, [](const Tensor&) -> Tensor { throw Error("hook"); });
+      loss = y.sum();
+    }
+    CHECK_THROWS_WITH(loss.backward(), "hook");
+    CHECK_THROWS_AS(trainer.step(), AutogradError);
+    backward_of(net.b, 1);
+    CHECK_NOTHROW(trainer.step());
+  }
+
+  TEST_CASE("state carries no devices: training goes on elsewhere with the same bits") {
+    const auto train = [](Trainer& trainer, const nn::Parameter& p, const std::vector<Device>& devices, int steps) {
+      for (int i = 0; i < steps; ++i) {
+        for (const Device device : devices) backward_of(p, 0.5 * (i + 1) / static_cast<double>(devices.size()), device);
+        trainer.step();
+      }
+    };
+    const nn::optim::Adam adam({.lr = 0.125});
+    struct One : nn::Module {
+      nn::Parameter a{ones({2})};
+      WEFT_MEMBERS(a)
+    } whole, first, second;
+    Trainer uninterrupted(whole.parameters(), adam);
+    train(uninterrupted, whole.a, {"cpu:0"}, 3), train(uninterrupted, whole.a, {"cpu:0"}, 3);
+    Trainer before(first.parameters(), adam);
+    train(before, first.a, {"cpu:0"}, 3);
+    second.copy_from(first);
+    second.to({"cpu:0", "cpu:1"});
+    Trainer after(second.parameters(), adam);
+    after.load_state(before.state());
+    train(after, second.a, {"cpu:0", "cpu:1"}, 3);
+    CHECK(value(second.a, 1) == value(whole.a));
+    CHECK_THROWS_AS(after.load_state({}), CheckpointError);
+  }
+
+  TEST_CASE("module.to() after the trainer was built takes the state along") {
+    Two net;
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1, .momentum = 1}));
+    backward_of(net.a, 1), backward_of(net.b, 1);
+    trainer.step();
+    net.to({"cpu:1", "cpu:2"});
+    for (const Device device : {Device("cpu:1"), Device("cpu:2")}) backward_of(net.a, 0.5, device), backward_of(net.b, 0.5, device);
+    trainer.step();
+    for (int i = 0; i < 2; ++i) CHECK(value(net.a, i) == std::vector<float>{-2, -2});
+  }
+
+  TEST_CASE("parameters on different devices are an error that names two") {
+    Two net;
+    net.parameters();
+    const Device one[] = {"cpu:1"};
+    net.b.to(one);
+    CHECK_THROWS_AS(Trainer(net.parameters(), nn::optim::SGD({})), DeviceError);
+  }
+}
