@@ -140,12 +140,5 @@ Tensor clone(const Tensor& x) {
   return y;
 }
 
-Tensor contiguous(const Tensor& x, Layout layout) {
-  if (x.is_contiguous(layout)) return x;
-  Tensor y = empty_strided(x.shape(), strides_of(x.shape(), layout), x.dtype(), x.device());
-  copy_unchecked(y, x, {});
-  return y;
-}
-
 }  // namespace ops
 }  // namespace weft
