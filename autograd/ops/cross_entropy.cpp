@@ -10,10 +10,10 @@ namespace {
 
 using Outputs = ops::CrossEntropyOutputs<Tensor>;
 
-Outputs forward(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options, bool with_loss) {
+Outputs forward(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options) {
   WEFT_CHECK(AutogradError, !autograd::tracked(options.weights),
              "cross_entropy: class weights take no gradient; use weights.detach()");
-  return ops::cross_entropy(logits, labels, options.weights, {options.axis, options.ignore_label}, with_loss);
+  return ops::cross_entropy(logits, labels, options.weights, {options.axis, options.ignore_label});
 }
 
 // `divisor`: the weight of a mean, else undefined.
@@ -32,13 +32,13 @@ Tensor recorded(Tensor y, const Tensor& logits, const Tensor& labels, const Cros
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options) {
   const bool none = options.reduction == LossReduction::none, mean = options.reduction == LossReduction::mean;
-  const Outputs out = forward(logits, labels, options, none);
+  const Outputs out = forward(logits, labels, options);
   return recorded(none ? out.loss : mean ? out.mean : out.sum, logits, labels, options, out.log_sum,
                   mean ? out.weight : Tensor());
 }
 
 CrossEntropySum cross_entropy_sum(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options) {
-  const Outputs out = forward(logits, labels, options, false);
+  const Outputs out = forward(logits, labels, options);
   return {recorded(out.sum, logits, labels, options, out.log_sum, Tensor()), out.weight};
 }
 

@@ -97,18 +97,16 @@ const void* raw_or_null(const Tensor& x) { return x.defined() ? x.raw() : nullpt
 }  // namespace
 
 CrossEntropyOutputs<Tensor> cross_entropy(const Tensor& logits, const Tensor& labels, const Tensor& weights,
-                                          const CrossEntropySettings& settings, bool with_loss) {
+                                          const CrossEntropySettings& settings) {
   const Prepared p = prepare(logits, labels, weights, settings);
   const TensorOptions options{.dtype = compute_dtype(logits.dtype()), .device = logits.device()};
-  CrossEntropyOutputs<Tensor> out;
-  out.log_sum = empty(labels.shape(), options);
-  if (with_loss) out.loss = empty(labels.shape(), options);
-  for (Tensor* scalar : {&out.sum, &out.weight, &out.mean}) *scalar = p.positions > 0 ? empty({}, options) : zeros({}, options);
+  const auto scalar = [&] { return p.positions > 0 ? empty({}, options) : zeros({}, options); };
+  const CrossEntropyOutputs<Tensor> out{empty(labels.shape(), options), empty(labels.shape(), options), scalar(), scalar(), scalar()};
   if (p.positions == 0) return out;
   const int64_t chunks = (p.positions + cross_entropy_chunk - 1) / cross_entropy_chunk;
   const Tensor partials = empty({chunks, 2}, {.dtype = DType::f64, .device = logits.device()});
   int64_t bad = p.positions;
-  cross_entropy_kernel({p.input, out.log_sum.raw(), with_loss ? out.loss.raw() : nullptr, partials.data<double>(),
+  cross_entropy_kernel({p.input, out.log_sum.raw(), out.loss.raw(), partials.data<double>(),
                         out.sum.raw(), out.weight.raw(), out.mean.raw(), logits.device().is_cpu() ? &bad : nullptr},
                        current_stream(logits.device()));
   if (bad < p.positions) fail_at(p, bad);

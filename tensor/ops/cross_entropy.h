@@ -30,7 +30,7 @@ inline constexpr int64_t cross_entropy_chunk = 1024;
 struct CrossEntropyArgs {
   CrossEntropyInput input;
   void* log_sum;     ///< C [outer, inner]: log sum exp of every position, ignored or not
-  void* loss;        ///< C [outer, inner], or null
+  void* loss;        ///< C [outer, inner]
   double* partials;  ///< scratch [ceil(outer inner / cross_entropy_chunk), 2]: sums of loss and weight
   void* sum;         ///< C, one value: sum of the losses
   void* weight;      ///< C, one value: sum of w[label] over the positions that count
@@ -73,11 +73,10 @@ template <class T>
 struct CrossEntropyOutputs {
   T log_sum, loss, sum, weight, mean;
 };
-/// logits [N, C, d…] (C at `axis`), labels [N, d…] of i64, i32 or u8, class weights [C] or undefined. `loss` is left
-/// undefined unless `with_loss`.
+/// logits [N, C, d…] (C at `axis`), labels [N, d…] of i64, i32 or u8, class weights [C] or undefined.
 /// On the CPU a label that is not a class and not ignored throws IndexError naming value, position and number of classes.
 CrossEntropyOutputs<Tensor> cross_entropy(const Tensor& logits, const Tensor& labels, const Tensor& weights,
-                                          const CrossEntropySettings& settings, bool with_loss);
+                                          const CrossEntropySettings& settings);
 /// dloss: a scalar or of the labels' shape. `weight`, if defined, divides it. Labels were checked by the forward pass.
 Tensor cross_entropy_backward(const Tensor& dloss, const Tensor& logits, const Tensor& labels, const Tensor& weights,
                               const Tensor& log_sum, const Tensor& weight, const CrossEntropySettings& settings);
