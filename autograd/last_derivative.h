@@ -5,8 +5,8 @@
 
 namespace weft::autograd {
 
-/// y on the tape, so that asking for a gradient through it throws AutogradError `<name> has no third derivative` where it
-/// would silently be missing. y itself if none of the inputs is tracked.
+/// y on the tape, so that asking for a gradient through it throws AutogradError `<name> has no third derivative` where
+/// it would silently be missing. y itself if none of the inputs is tracked.
 template <class... T>
 Tensor last_derivative(const char* name, Tensor y, const T&... inputs) {
   if (!y.defined() || !tracked(inputs...)) return y;

@@ -86,7 +86,8 @@ WEFT_INLINE double product(double a, double b) {
 #endif
 }
 
-/// Draws of type T in [0, 1): as many of the top bits as T holds exactly (f32 24, f16 11, bf16 8; f64 53 of a long word).
+/// Draws of type T in [0, 1): as many of the top bits as T holds exactly (f32 24, f16 11, bf16 8; f64 53 of a long
+/// word).
 template <class T>
 inline constexpr int unit_bits = 24;
 template <>

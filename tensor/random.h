@@ -36,7 +36,9 @@ Generator& default_generator();
 /// Gives this thread another generator until the end of the scope.
 class GeneratorGuard {
  public:
-  explicit GeneratorGuard(const Generator& generator) : previous_(default_generator()) { default_generator() = generator; }
+  explicit GeneratorGuard(const Generator& generator) : previous_(default_generator()) {
+    default_generator() = generator;
+  }
   ~GeneratorGuard() { default_generator() = previous_; }
   GeneratorGuard(const GeneratorGuard&) = delete;
   GeneratorGuard& operator=(const GeneratorGuard&) = delete;

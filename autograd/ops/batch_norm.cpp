@@ -75,7 +75,8 @@ struct Second {
     if (b.defined()) ddz = ddz + column(b);
     if (h.defined()) dx = dx + root * project(h, xh);
     if (y.defined()) ddz = where(greater(y, 0.0), ddz, 0.0);
-    if (gamma.defined()) dgamma = dgamma.defined() ? dgamma.reshape(gamma.shape()).to(gamma.dtype()) : zeros_like(gamma);
+    if (gamma.defined())
+      dgamma = dgamma.defined() ? dgamma.reshape(gamma.shape()).to(gamma.dtype()) : zeros_like(gamma);
     return {ddz.to(dy.dtype()), dx.to(x.dtype()), dgamma};
   }
 };
@@ -97,15 +98,18 @@ Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, cons
     ops::batch_norm_update(mean, var, count_of(x), options.momentum, to_mean, to_var);
   }
   if (!tracked(x, gamma, beta)) return y;
-  const BatchNormKept kept{Saved(mean),      Saved(inverse_std),
+  const BatchNormKept kept{Saved(mean),
+                           Saved(inverse_std),
                            MaybeSaved(options.relu ? y.detach() : Tensor()),
-                           options.training, gamma.defined() ? gamma.dtype() : inverse_std.dtype(),
+                           options.training,
+                           gamma.defined() ? gamma.dtype() : inverse_std.dtype(),
                            beta.defined() ? beta.dtype() : inverse_std.dtype()};
   const Tensor inputs[] = {x, gamma, beta};
-  record_joint("batch_norm", std::span(&y, 1), inputs,
-               [x = saved(x), gamma = MaybeSaved(gamma), kept](std::span<const Tensor> dys, std::span<const bool> wanted) {
-                 return batch_norm_backward(dys[0], x, gamma, kept, wanted);
-               });
+  record_joint(
+      "batch_norm", std::span(&y, 1), inputs,
+      [x = saved(x), gamma = MaybeSaved(gamma), kept](std::span<const Tensor> dys, std::span<const bool> wanted) {
+        return batch_norm_backward(dys[0], x, gamma, kept, wanted);
+      });
   return y;
 }
 
@@ -127,20 +131,22 @@ Tensors autograd::batch_norm_backward(const Tensor& dy, const Tensor& x, const T
   // Nodes have no undefined outputs: those that exist are recorded, and put back in their places.
   Tensors outputs;
   int place[3];
-  for (int i = 0; Tensor* output : {&dx, &dgamma, &dbeta}) {
-    place[i++] = output->defined() ? static_cast<int>(outputs.size()) : -1;
-    if (output->defined()) outputs.push_back(*output);
+  const Tensor* const results[] = {&dx, &dgamma, &dbeta};
+  for (int i = 0; i < 3; ++i) {
+    place[i] = results[i]->defined() ? static_cast<int>(outputs.size()) : -1;
+    if (results[i]->defined()) outputs.push_back(*results[i]);
   }
   const Tensor inputs[] = {dy, x, gamma};
   record_joint("batch_norm_backward", outputs, inputs,
-               [dy = saved(dy), x = saved(x), gamma = MaybeSaved(gamma), kept, a = place[0], b = place[1], c = place[2]](
-                   std::span<const Tensor> dys, std::span<const bool> needed) {
+               [dy = saved(dy), x = saved(x), gamma = MaybeSaved(gamma), kept, a = place[0], b = place[1],
+                c = place[2]](std::span<const Tensor> dys, std::span<const bool> needed) {
                  const auto gradient = [&](int at) { return at < 0 ? Tensor() : dys[static_cast<size_t>(at)]; };
                  const Tensor scale = gamma, ga = gradient(a), gb = gradient(b), gc = gradient(c);
                  Tensors result = Second{.dy = dy, .x = x, .gamma = scale, .kept = kept}.gradients(ga, gb, gc);
                  for (size_t i = 0; i < result.size(); ++i)
-                   result[i] = needed[i] ? last_derivative("batch_norm", result[i], ga, gb, gc, dy.get(), x.get(), scale)
-                                         : Tensor();
+                   result[i] = needed[i]
+                                   ? last_derivative("batch_norm", result[i], ga, gb, gc, dy.get(), x.get(), scale)
+                                   : Tensor();
                  return result;
                });
   const auto output = [&](int at) { return at < 0 ? Tensor() : outputs[static_cast<size_t>(at)]; };

@@ -15,8 +15,8 @@ struct BatchNormOptions {
 
 /// y = (x - mean) / sqrt(var + eps) * gamma + beta per channel, axis 1 of x [N, C] or [N, C, d…]; the result is
 /// channels-last. gamma and beta [C] may be undefined (1 and 0). In training the running statistics, if defined, are
-/// updated in place, the variance unbiased; otherwise they are required. Vectors are f32, f64 for f64 x; those only read
-/// may have x's dtype. ShapeError in training with one value per channel.
+/// updated in place, the variance unbiased; otherwise they are required. Vectors are f32, f64 for f64 x; those only
+/// read may have x's dtype. ShapeError in training with one value per channel.
 Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options = {});
 

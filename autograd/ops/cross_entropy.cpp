@@ -1,5 +1,6 @@
 // l_i = w_i (log sum_c exp x_ic - x_i,label),   p = softmax(x);   dx_ic = dl_i w_i (p_ic - [c = label_i])
-// for the gradient g of dx, t_i = sum_c g_ic p_ic:   ddl_i = w_i (t_i - g_i,label),   dx_ic = dl_i w_i p_ic (g_ic - t_i)
+// for the gradient g of dx, with t_i = sum_c g_ic p_ic:
+//   ddl_i = w_i (t_i - g_i,label),   dx_ic = dl_i w_i p_ic (g_ic - t_i)
 #include "weft/autograd/ops/cross_entropy.h"
 
 #include "weft/tensor/ops/reduce.h"
@@ -21,7 +22,10 @@ Tensor recorded(Tensor y, const Tensor& logits, const Tensor& labels, const Cros
                 const Tensor& log_sum, const Tensor& divisor) {
   using namespace autograd;
   if (!tracked(logits)) return y;
-  const CrossEntropyKept kept{Saved(labels), Saved(log_sum), MaybeSaved(options.weights), MaybeSaved(divisor),
+  const CrossEntropyKept kept{Saved(labels),
+                              Saved(log_sum),
+                              MaybeSaved(options.weights),
+                              MaybeSaved(divisor),
                               {options.axis, options.ignore_label}};
   return record("cross_entropy", y, edge(logits, [logits = saved(logits), kept](const Tensor& dloss) {
                   return cross_entropy_backward(dloss, logits, kept);
@@ -33,8 +37,8 @@ Tensor recorded(Tensor y, const Tensor& logits, const Tensor& labels, const Cros
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options) {
   const bool none = options.reduction == LossReduction::none, mean = options.reduction == LossReduction::mean;
   const Outputs out = forward(logits, labels, options);
-  return recorded(none ? out.loss : mean ? out.mean : out.sum, logits, labels, options, out.log_sum,
-                  mean ? out.weight : Tensor());
+  const Tensor& y = none ? out.loss : mean ? out.mean : out.sum;
+  return recorded(y, logits, labels, options, out.log_sum, mean ? out.weight : Tensor());
 }
 
 CrossEntropySum cross_entropy_sum(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options) {
@@ -43,18 +47,20 @@ CrossEntropySum cross_entropy_sum(const Tensor& logits, const Tensor& labels, co
 }
 
 Tensor autograd::cross_entropy_backward(const Tensor& dloss, const Tensor& logits, const CrossEntropyKept& kept) {
-  Tensor dlogits = ops::cross_entropy_backward(dloss, logits, kept.labels, kept.weights, kept.log_sum, kept.weight, kept.settings);
+  Tensor dlogits =
+      ops::cross_entropy_backward(dloss, logits, kept.labels, kept.weights, kept.log_sum, kept.weight, kept.settings);
   if (!tracked(dloss, logits)) return dlogits;
   const Tensor inputs[] = {dloss, logits};
-  record_joint("cross_entropy_backward", std::span(&dlogits, 1), inputs,
-               [dloss = saved(dloss), logits = saved(logits), kept](std::span<const Tensor> dys, std::span<const bool> wanted) {
-                 const Tensor &g = dys[0], &dl = dloss, &x = logits;
-                 auto [ddloss, dx] = ops::cross_entropy_second(g, dl, x, kept.labels, kept.weights, kept.log_sum, kept.weight,
-                                                               kept.settings);
-                 if (dl.rank() == 0) ddloss = ops::sum(ddloss);
-                 const auto last = [&](const Tensor& y) { return last_derivative("cross_entropy", y, g, dl, x); };
-                 return Tensors{wanted[0] ? last(ddloss) : Tensor(), wanted[1] ? last(dx) : Tensor()};
-               });
+  record_joint(
+      "cross_entropy_backward", std::span(&dlogits, 1), inputs,
+      [dloss = saved(dloss), logits = saved(logits), kept](std::span<const Tensor> dys, std::span<const bool> wanted) {
+        const Tensor &g = dys[0], &dl = dloss, &x = logits;
+        auto [ddloss, dx] =
+            ops::cross_entropy_second(g, dl, x, kept.labels, kept.weights, kept.log_sum, kept.weight, kept.settings);
+        if (dl.rank() == 0) ddloss = ops::sum(ddloss);
+        const auto last = [&](const Tensor& y) { return last_derivative("cross_entropy", y, g, dl, x); };
+        return Tensors{wanted[0] ? last(ddloss) : Tensor(), wanted[1] ? last(dx) : Tensor()};
+      });
   return dlogits;
 }
 

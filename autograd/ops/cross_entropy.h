@@ -18,9 +18,9 @@ struct CrossEntropyOptions {
 
 /// logits [N, C, d…] floating, labels [N, d…] of i64, i32 or u8. The loss of a position is
 /// weights[label] * (log sum_c exp(logit_c) - logit_label), finite for any finite logits; 0 where the label is ignored.
-/// none: a loss per position;  sum: their sum;  mean: that sum / the sum of weights[label] of the positions that count, 0
-/// if none does. The result is f32 for f16 and bf16 logits. On the CPU a label out of range throws IndexError; on CUDA its
-/// loss is NaN.
+/// none: a loss per position;  sum: their sum;  mean: that sum / the sum of weights[label] of the positions that count,
+/// 0 if none does. The result is f32 for f16 and bf16 logits. On the CPU a label out of range throws IndexError; on
+/// CUDA its loss is NaN.
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options = {});
 
 /// The two halves of the mean, both scalars: losses of parts of a batch add up because their sums and weights do.

@@ -16,7 +16,8 @@ Tensor max_pool2d(const Tensor& x, const MaxPool2dOptions& options) {
                 }));
 }
 
-Tensor autograd::max_pool2d_backward(const Tensor& dy, const Tensor& index, Pair size, const MaxPool2dOptions& options) {
+Tensor autograd::max_pool2d_backward(const Tensor& dy, const Tensor& index, Pair size,
+                                     const MaxPool2dOptions& options) {
   Tensor dx = ops::max_pool2d_backward(dy, index, size, options);
   if (!tracked(dy)) return dx;
   return record("max_pool2d_backward", dx, edge(dy, [index = saved(index), options](const Tensor& g) {

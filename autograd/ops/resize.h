@@ -6,8 +6,8 @@
 
 namespace weft {
 
-/// x [N, C, H, W] -> [N, C, size.h, size.w], channels-last; floating dtypes. PyTorch's bilinear interpolate, with corners
-/// aligned or not: tensor/ops/resize.h has the formula.
+/// x [N, C, H, W] -> [N, C, size.h, size.w], channels-last; floating dtypes. PyTorch's bilinear interpolate, with
+/// corners aligned or not: tensor/ops/resize.h has the formula.
 Tensor resize(const Tensor& x, Pair size, const ResizeOptions& options = {});
 
 namespace autograd {

@@ -24,8 +24,8 @@ WEFT_INLINE Longs low_product(const Longs& a, uint32_t factor) {
 #endif
 }
 
-/// The words of blocks block, …, block + 7, in order. A lane holds a word in its lower half; what gathers in the upper one
-/// is dropped at the end.
+/// The words of blocks block, …, block + 7, in order. A lane holds a word in its lower half; what gathers in the upper
+/// one is dropped at the end.
 WEFT_INLINE void draw_eight(const RandomCall& call, uint64_t block, uint32_t* out) {
   Longs w0[2], w1[2], w2[2], w3[2];
   for (int l = 0; l < 2; ++l) {
@@ -47,7 +47,8 @@ WEFT_INLINE void draw_eight(const RandomCall& call, uint64_t block, uint32_t* ou
   }
   for (int l = 0; l < 2; ++l) {
     const Longs low = (w0[l] & 0xffffffffu) | w1[l] << 32, high = (w2[l] & 0xffffffffu) | w3[l] << 32;
-    const Longs first = __builtin_shufflevector(low, high, 0, 4, 1, 5), second = __builtin_shufflevector(low, high, 2, 6, 3, 7);
+    const Longs first = __builtin_shufflevector(low, high, 0, 4, 1, 5),
+                second = __builtin_shufflevector(low, high, 2, 6, 3, 7);
     __builtin_memcpy(out + 16 * l, &first, sizeof first);
     __builtin_memcpy(out + 16 * l + 8, &second, sizeof second);
   }

@@ -1,5 +1,5 @@
-// Rows of contiguous elements, at least one vector long: what softmax and cross entropy do with them. Several short rows lie
-// in one block, so that the exponentials of all run in one loop; long rows are walked block by block.
+// Rows of contiguous elements, at least one vector long: what softmax and cross entropy do with them. Several short
+// rows lie in one block, so that the exponentials of all run in one loop; long rows are walked block by block.
 #pragma once
 
 #include <limits>

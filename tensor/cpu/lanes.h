@@ -1,5 +1,6 @@
-// Groups of elements that kernels compute side by side: short vectors for work within a row, tiles of positions for work
-// across rows. Their widths are the same for every instruction set, so that sums are taken in one order everywhere.
+// Groups of elements that kernels compute side by side: short vectors for work within a row, tiles of positions for
+// work across rows. Their widths are the same for every instruction set, so that sums are taken in one order
+// everywhere.
 #pragma once
 
 #include "weft/tensor/cpu/loops.h"
@@ -29,9 +30,9 @@ WEFT_INLINE Vec<C> load_vec(const C* p) {
   return v;
 }
 template <class C>
-WEFT_INLINE void store_vec(C* p, const Vec<C>& v) { __builtin_memcpy(p, &v, sizeof v); }
-template <class C>
-WEFT_INLINE Vec<C> spread(C value) { return value - Vec<C>{}; }
+WEFT_INLINE void store_vec(C* p, const Vec<C>& v) {
+  __builtin_memcpy(p, &v, sizeof v);
+}
 
 /// The sum, or the larger, of all elements, by halves.
 WEFT_INLINE float fold_sum(const Vec<float>& values) {
@@ -88,18 +89,19 @@ WEFT_INLINE C sum_vectors(int64_t n, const Value& value) {
 template <int width>
 struct Tile {
   int count, padded;
-  int begin;              ///< lanes before it were done by an earlier tile: this one reaches back over them
+  int begin;  ///< lanes before it were done by an earlier tile: this one reaches back over them
   bool contiguous;
   int64_t first;          ///< position of lane 0, flat in [outer, inner]
   int64_t offset[width];  ///< of every position's first element; only offset[0] if contiguous
 
-  /// Lanes from `count` on keep what `out` held.
+  /// Lanes from `count` to `padded` get zeros.
   template <class T, class C>
   WEFT_INLINE void load(const T* x, C* out) const {
     if (contiguous)
       move(x + offset[0], out);
     else
       for (int k = 0; k < count; ++k) out[k] = static_cast<C>(x[offset[k]]);
+    for (int k = count; k < padded; ++k) out[k] = C(0);
   }
   template <class T, class C>
   WEFT_INLINE void store(T* y, const C* values) const {

@@ -52,8 +52,8 @@ Tensor empty_result(const Tensor& x) {
 
 void check_running(const char* name, const Tensor& running, const Tensor& statistic) {
   check_same_device("batch_norm", statistic, running);
-  WEFT_CHECK(ShapeError, running.shape() == statistic.shape(), "batch_norm: ", name, " has shape ", running.shape(), " for ",
-             statistic.shape()[0], " channels");
+  WEFT_CHECK(ShapeError, running.shape() == statistic.shape(), "batch_norm: ", name, " has shape ", running.shape(),
+             " for ", statistic.shape()[0], " channels");
   WEFT_CHECK(DtypeError, running.dtype() == statistic.dtype(), "batch_norm: ", name, " is ", running.dtype(),
              "; running statistics are kept as ", statistic.dtype());
   WEFT_CHECK(ShapeError, running.is_contiguous(), "batch_norm: ", name, " of strides ", running.strides(),
@@ -120,8 +120,9 @@ Tensor batch_norm_normalize(const Tensor& x, const Tensor& mean, const Tensor& i
   const Tensor g = channel_vector("gamma", gamma, x, 1), b = channel_vector("beta", beta, x, 0);
   if (y.numel() == 0) return y;
   const Tensor dense = channels_last(x);
-  batch_norm_kernel({x.dtype(), rows_of(x), x.shape()[1], relu, dense.raw(), m.raw(), r.raw(), g.raw(), b.raw(), y.raw()},
-                    current_stream(x.device()));
+  batch_norm_kernel(
+      {x.dtype(), rows_of(x), x.shape()[1], relu, dense.raw(), m.raw(), r.raw(), g.raw(), b.raw(), y.raw()},
+      current_stream(x.device()));
   return y;
 }
 
@@ -135,10 +136,10 @@ std::pair<Tensor, Tensor> batch_norm_sums(const Tensor& x, const Tensor& dy, con
   const Tensor m = channel_vector("mean", mean, x, 0), r = channel_vector("inverse_std", inverse_std, x, 1);
   const Tensor partials = empty_partials(x, rows_of(x));
   const Tensor sum_dz = empty_vector(x), sum_dz_xh = empty_vector(x);
-  batch_norm_sums_kernel({x.dtype(), rows_of(x), x.shape()[1], dense_x.raw(), dense_dy.raw(),
-                          y.defined() ? dense_y.raw() : nullptr, m.raw(), r.raw(), partials.raw(), sum_dz.raw(),
-                          sum_dz_xh.raw()},
-                         current_stream(x.device()));
+  batch_norm_sums_kernel(
+      {x.dtype(), rows_of(x), x.shape()[1], dense_x.raw(), dense_dy.raw(), y.defined() ? dense_y.raw() : nullptr,
+       m.raw(), r.raw(), partials.raw(), sum_dz.raw(), sum_dz_xh.raw()},
+      current_stream(x.device()));
   return {sum_dz, sum_dz_xh};
 }
 
@@ -152,11 +153,11 @@ Tensor batch_norm_dx(const Tensor& x, const Tensor& dy, const Tensor& y, const T
   const Tensor dense_y = y.defined() ? channels_last(y) : y;
   const Tensor m = channel_vector("mean", mean, x, 0), r = channel_vector("inverse_std", inverse_std, x, 1);
   const Tensor g = channel_vector("gamma", gamma, x, 1);
-  batch_norm_backward_kernel({x.dtype(), rows_of(x), x.shape()[1], count, dense_x.raw(), dense_dy.raw(),
-                              y.defined() ? dense_y.raw() : nullptr, m.raw(), r.raw(), g.raw(),
-                              sum_dz.defined() ? sum_dz.raw() : nullptr, sum_dz.defined() ? sum_dz_xh.raw() : nullptr,
-                              dx.raw()},
-                             current_stream(x.device()));
+  batch_norm_backward_kernel(
+      {x.dtype(), rows_of(x), x.shape()[1], count, dense_x.raw(), dense_dy.raw(), y.defined() ? dense_y.raw() : nullptr,
+       m.raw(), r.raw(), g.raw(), sum_dz.defined() ? sum_dz.raw() : nullptr,
+       sum_dz.defined() ? sum_dz_xh.raw() : nullptr, dx.raw()},
+      current_stream(x.device()));
   return dx;
 }
 

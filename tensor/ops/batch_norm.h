@@ -44,7 +44,7 @@ struct BatchNormArgs {
   int64_t rows, channels;
   bool relu;
   const void* x;
-  const void* mean;         ///< C [channels], as the next three
+  const void* mean;  ///< C [channels], as the next three
   const void* inverse_std;
   const void* gamma;
   const void* beta;
@@ -74,7 +74,7 @@ struct BatchNormBackwardArgs {
   const void* mean;
   const void* inverse_std;
   const void* gamma;
-  const void* sum_dz;     ///< null: statistics were given, not taken from x
+  const void* sum_dz;  ///< null: statistics were given, not taken from x
   const void* sum_dz_xh;
   void* dx;
 };
@@ -85,14 +85,15 @@ extern Kernel<BatchNormSumsArgs> batch_norm_sums_kernel;
 extern Kernel<BatchNormBackwardArgs> batch_norm_backward_kernel;
 
 namespace ops {
-// x is [N, C] or [N, C, d…]; results of its shape are channels-last; vectors are [C] of the compute dtype. Gamma, beta and
-// running statistics may have x's own dtype too where a function only reads them; undefined gamma is 1, beta 0.
+// x is [N, C] or [N, C, d…]; results of its shape are channels-last; vectors are [C] of the compute dtype. Gamma, beta
+// and running statistics may have x's own dtype too where a function only reads them; undefined gamma is 1, beta 0.
 
 /// Mean and biased variance. Throws ShapeError on an empty batch.
 std::pair<Tensor, Tensor> batch_norm_statistics(const Tensor& x);
 /// 1 / sqrt(var + eps).
 Tensor batch_norm_inverse_std(const Tensor& var, double eps);
-/// In place: running += momentum (statistic - running); `count` values per channel, above 1, make the variance unbiased.
+/// In place: running += momentum (statistic - running); `count` values per channel, above 1, make the variance
+/// unbiased.
 void batch_norm_update(const Tensor& mean, const Tensor& var, double count, double momentum, Tensor& running_mean,
                        Tensor& running_var);
 Tensor batch_norm_normalize(const Tensor& x, const Tensor& mean, const Tensor& inverse_std, const Tensor& gamma,

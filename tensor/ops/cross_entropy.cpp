@@ -36,12 +36,13 @@ Tensor prepare_weights(const Tensor& weights, const Tensor& logits, int64_t clas
   if (!weights.defined()) return weights;
   check_same_device("cross_entropy", logits, weights);
   check_floating("cross_entropy", weights);
-  WEFT_CHECK(ShapeError, weights.shape() == Shape{classes}, "cross_entropy: weights of shape ", weights.shape(), " for ",
-             classes, " classes; they must have shape [", classes, "]");
+  WEFT_CHECK(ShapeError, weights.shape() == Shape{classes}, "cross_entropy: weights of shape ", weights.shape(),
+             " for ", classes, " classes; they must have shape [", classes, "]");
   return contiguous(cast(weights, compute_dtype(logits.dtype())));
 }
 
-Prepared prepare(const Tensor& logits, const Tensor& labels, const Tensor& weights, const CrossEntropySettings& settings) {
+Prepared prepare(const Tensor& logits, const Tensor& labels, const Tensor& weights,
+                 const CrossEntropySettings& settings) {
   check_floating("cross_entropy", logits);
   check_same_device("cross_entropy", logits, labels);
   const int axis = normalize_axis("cross_entropy", settings.axis, logits.rank());
@@ -51,8 +52,8 @@ Prepared prepare(const Tensor& logits, const Tensor& labels, const Tensor& weigh
   WEFT_CHECK(ShapeError, labels.shape() == expected, "cross_entropy: labels of shape ", labels.shape(), " for logits ",
              logits.shape(), " with classes along axis ", axis, "; they must have shape ", expected);
   const DType type = labels.dtype();
-  WEFT_CHECK(DtypeError, type == DType::i64 || type == DType::i32 || type == DType::u8, "cross_entropy: labels are ", type,
-             "; convert them with .to(DType::i64)");
+  WEFT_CHECK(DtypeError, type == DType::i64 || type == DType::i32 || type == DType::u8, "cross_entropy: labels are ",
+             type, "; convert them with .to(DType::i64)");
   WEFT_CHECK(ShapeError, classes > 0, "cross_entropy: logits of shape ", logits.shape(), " have no classes");
   Prepared p{.logits = with_positions_in_order(logits, axis),
              .labels = contiguous(labels),
@@ -60,16 +61,20 @@ Prepared prepare(const Tensor& logits, const Tensor& labels, const Tensor& weigh
              .input = {},
              .positions = labels.numel()};
   const AxisSplit split = split_at(p.logits, axis);
-  p.input = {logits.dtype(),         type,           split.outer,    split.n, split.inner,
-             settings.ignore_label, p.logits.raw(), p.labels.raw(), p.weights.defined() ? p.weights.raw() : nullptr};
+  p.input = {logits.dtype(), type,           split.outer,
+             split.n,        split.inner,    settings.ignore_label,
+             p.logits.raw(), p.labels.raw(), p.weights.defined() ? p.weights.raw() : nullptr};
   return p;
 }
 
 int64_t label_at(const Tensor& labels, int64_t i) {
   switch (labels.dtype()) {
-    case DType::i64: return labels.data<int64_t>()[i];
-    case DType::i32: return labels.data<int32_t>()[i];
-    default: return labels.data<uint8_t>()[i];
+    case DType::i64:
+      return labels.data<int64_t>()[i];
+    case DType::i32:
+      return labels.data<int32_t>()[i];
+    default:
+      return labels.data<uint8_t>()[i];
   }
 }
 
@@ -87,8 +92,9 @@ int64_t label_at(const Tensor& labels, int64_t i) {
 
 // Zero or one: how dloss moves on from position to position.
 int64_t dloss_stride(const Tensor& dloss, const Tensor& labels) {
-  WEFT_CHECK(ShapeError, dloss.rank() == 0 || dloss.shape() == labels.shape(), "cross_entropy_backward: dloss of shape ",
-             dloss.shape(), " must be a scalar or have the labels' shape ", labels.shape());
+  WEFT_CHECK(ShapeError, dloss.rank() == 0 || dloss.shape() == labels.shape(),
+             "cross_entropy_backward: dloss of shape ", dloss.shape(), " must be a scalar or have the labels' shape ",
+             labels.shape());
   return dloss.numel() > 1 ? 1 : 0;
 }
 
@@ -101,13 +107,14 @@ CrossEntropyOutputs<Tensor> cross_entropy(const Tensor& logits, const Tensor& la
   const Prepared p = prepare(logits, labels, weights, settings);
   const TensorOptions options{.dtype = compute_dtype(logits.dtype()), .device = logits.device()};
   const auto scalar = [&] { return p.positions > 0 ? empty({}, options) : zeros({}, options); };
-  const CrossEntropyOutputs<Tensor> out{empty(labels.shape(), options), empty(labels.shape(), options), scalar(), scalar(), scalar()};
+  const CrossEntropyOutputs<Tensor> out{empty(labels.shape(), options), empty(labels.shape(), options), scalar(),
+                                        scalar(), scalar()};
   if (p.positions == 0) return out;
   const int64_t chunks = (p.positions + cross_entropy_chunk - 1) / cross_entropy_chunk;
   const Tensor partials = empty({chunks, 2}, {.dtype = DType::f64, .device = logits.device()});
   int64_t bad = p.positions;
-  cross_entropy_kernel({p.input, out.log_sum.raw(), out.loss.raw(), partials.data<double>(),
-                        out.sum.raw(), out.weight.raw(), out.mean.raw(), logits.device().is_cpu() ? &bad : nullptr},
+  cross_entropy_kernel({p.input, out.log_sum.raw(), out.loss.raw(), partials.data<double>(), out.sum.raw(),
+                        out.weight.raw(), out.mean.raw(), logits.device().is_cpu() ? &bad : nullptr},
                        current_stream(logits.device()));
   if (bad < p.positions) fail_at(p, bad);
   return out;
@@ -136,9 +143,9 @@ std::pair<Tensor, Tensor> cross_entropy_second(const Tensor& g, const Tensor& dl
   const Tensor ddloss = empty(labels.shape(), {.dtype = dense.dtype(), .device = logits.device()});
   const Tensor dlogits = empty_like(p.logits);
   if (p.positions > 0)
-    cross_entropy_second_kernel({p.input, log_sum.raw(), dense.raw(), stride, raw_or_null(weight), dense_g.raw(),
-                                 ddloss.raw(), dlogits.raw()},
-                                current_stream(logits.device()));
+    cross_entropy_second_kernel(
+        {p.input, log_sum.raw(), dense.raw(), stride, raw_or_null(weight), dense_g.raw(), ddloss.raw(), dlogits.raw()},
+        current_stream(logits.device()));
   return {ddloss, dlogits};
 }
 

@@ -1,5 +1,5 @@
-// Cross entropy from logits, fused: loss_i = w[label_i] (log sum_c exp(x_ic) - x_i,label_i), 0 where label_i is ignored.
-// Finite whenever the logits are: the maximum is taken out first.
+// Cross entropy from logits, fused: loss_i = w[label_i] (log sum_c exp(x_ic) - x_i,label_i), 0 where label_i is
+// ignored. Finite whenever the logits are: the maximum is taken out first.
 #pragma once
 
 #include <utility>
@@ -37,27 +37,28 @@ struct CrossEntropyArgs {
   void* mean;        ///< C, one value, or null: sum / weight, 0 if weight is 0
   int64_t* bad;
 };
-/// dlogits_ic = s_i w[label_i] (exp(x_ic - log_sum_i) - [c == label_i]), 0 in ignored rows (whatever dloss holds there);
-/// s_i = dloss[i * dloss_stride] / weight (0 if weight is 0). A bad label (CUDA) gives NaN.
+/// dlogits_ic = s_i w[label_i] (exp(x_ic - log_sum_i) - [c == label_i]), 0 in ignored rows (whatever dloss holds
+/// there); s_i = dloss[i * dloss_stride] / weight (0 if weight is 0). A bad label (CUDA) gives NaN.
 struct CrossEntropyBackwardArgs {
   CrossEntropyInput input;
   const void* log_sum;
-  const void* dloss;      ///< C, one value (stride 0) or [outer, inner] (stride 1)
+  const void* dloss;  ///< C, one value (stride 0) or [outer, inner] (stride 1)
   int64_t dloss_stride;
-  const void* weight;     ///< C, one value, or null: 1
-  void* dlogits;          ///< [outer, classes, inner]
+  const void* weight;  ///< C, one value, or null: 1
+  void* dlogits;       ///< [outer, classes, inner]
 };
 /// For the gradient g of dlogits, with p = exp(x - log_sum), t_i = sum_c g_ic p_ic:
-/// ddloss_i = w[label_i] (t_i - g_i,label_i) / weight,   dlogits_ic = s_i w[label_i] p_ic (g_ic - t_i);   0 where ignored.
+/// ddloss_i = w[label_i] (t_i - g_i,label_i) / weight,   dlogits_ic = s_i w[label_i] p_ic (g_ic - t_i);   0 where
+/// ignored.
 struct CrossEntropySecondArgs {
   CrossEntropyInput input;
   const void* log_sum;
   const void* dloss;
   int64_t dloss_stride;
   const void* weight;
-  const void* g;    ///< [outer, classes, inner]
-  void* ddloss;     ///< C [outer, inner], or null
-  void* dlogits;    ///< [outer, classes, inner], or null
+  const void* g;  ///< [outer, classes, inner]
+  void* ddloss;   ///< C [outer, inner], or null
+  void* dlogits;  ///< [outer, classes, inner], or null
 };
 extern Kernel<CrossEntropyArgs> cross_entropy_kernel;
 extern Kernel<CrossEntropyBackwardArgs> cross_entropy_backward_kernel;
@@ -74,7 +75,8 @@ struct CrossEntropyOutputs {
   T log_sum, loss, sum, weight, mean;
 };
 /// logits [N, C, d…] (C at `axis`), labels [N, d…] of i64, i32 or u8, class weights [C] or undefined.
-/// On the CPU a label that is not a class and not ignored throws IndexError naming value, position and number of classes.
+/// On the CPU a label that is not a class and not ignored throws IndexError naming value, position and number of
+/// classes.
 CrossEntropyOutputs<Tensor> cross_entropy(const Tensor& logits, const Tensor& labels, const Tensor& weights,
                                           const CrossEntropySettings& settings);
 /// dloss: a scalar or of the labels' shape. `weight`, if defined, divides it. Labels were checked by the forward pass.

@@ -37,7 +37,8 @@ MaxPool2dGeometry geometry_of(DType dtype, const Shape& shape, const MaxPool2dOp
              ", stride ", s, " and dilation ", d, " must be positive");
   WEFT_CHECK(ShapeError, p.h >= 0 && p.w >= 0 && p.h <= k.h / 2 && p.w <= k.w / 2, "max_pool2d: padding ", p,
              " must be between 0 and half of kernel ", k);
-  g.out = {out_size(g.in.h, k.h, s.h, p.h, d.h, options.ceil_mode), out_size(g.in.w, k.w, s.w, p.w, d.w, options.ceil_mode)};
+  g.out = {out_size(g.in.h, k.h, s.h, p.h, d.h, options.ceil_mode),
+           out_size(g.in.w, k.w, s.w, p.w, d.w, options.ceil_mode)};
   WEFT_CHECK(ShapeError, g.in.h > 0 && g.in.w > 0 && g.out.h > 0 && g.out.w > 0, "max_pool2d: an image of ", g.in,
              " with padding ", p, " holds no window of kernel ", k, " and dilation ", d);
   WEFT_CHECK(ShapeError, g.in.h <= std::numeric_limits<int32_t>::max() / g.in.w, "max_pool2d: an image of ", g.in,
@@ -47,8 +48,8 @@ MaxPool2dGeometry geometry_of(DType dtype, const Shape& shape, const MaxPool2dOp
 
 void check_outputs(const MaxPool2dGeometry& g, const Tensor& dy, const Tensor& index) {
   const Shape expected{g.batch, g.channels, g.out.h, g.out.w};
-  WEFT_CHECK(ShapeError, dy.shape() == expected && index.shape() == expected, "max_pool2d: outputs of an image of ", g.in,
-             " have shape ", expected, ", got ", dy.shape(), " with index ", index.shape());
+  WEFT_CHECK(ShapeError, dy.shape() == expected && index.shape() == expected, "max_pool2d: outputs of an image of ",
+             g.in, " have shape ", expected, ", got ", dy.shape(), " with index ", index.shape());
   WEFT_CHECK(DtypeError, index.dtype() == DType::i32, "max_pool2d: the index must be int32, got ", index.dtype());
 }
 
@@ -65,7 +66,8 @@ std::pair<Tensor, Tensor> max_pool2d(const Tensor& x, const MaxPool2dOptions& op
   const Tensor index = empty(shape, {.dtype = DType::i32, .device = x.device()}, Layout::channels_last);
   if (y.numel() > 0) {
     const Tensor image = contiguous(x, Layout::channels_last);
-    max_pool2d_kernel({g, image.raw(), y.raw(), index.data<int32_t>(Layout::channels_last)}, current_stream(x.device()));
+    max_pool2d_kernel({g, image.raw(), y.raw(), index.data<int32_t>(Layout::channels_last)},
+                      current_stream(x.device()));
   }
   return {y, index};
 }

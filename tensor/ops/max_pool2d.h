@@ -1,4 +1,4 @@
-// Maximum over windows of an image. Padding counts as -inf, NaN wins, of equal values the first in row-major order does.
+// Maximum over windows of an image. Padding counts as -inf, NaN wins, and of equal values the first in row-major order.
 #pragma once
 
 #include <utility>
@@ -31,7 +31,8 @@ struct MaxPool2dArgs {
   void* y;
   int32_t* index;  ///< row * in.w + column of the maximum; -1 if the window holds no pixel (y is -inf)
 };
-/// dx at a pixel = sum of dy over the windows that cover it and whose index is that pixel, in row-major order of windows.
+/// dx at a pixel = sum of dy over the windows that cover it and whose index is that pixel, in row-major order of
+/// windows.
 struct MaxPool2dBackwardArgs {
   MaxPool2dGeometry geometry;
   const void* dy;

@@ -17,11 +17,11 @@ struct UniformArgs {
   double low, high;
   void* out;
 };
-/// Box-Muller. A block gives four values in f32 (the 16-bit types round them), two in f64:
-/// f32: u, v = words (0, 1) then (2, 3);  f64: u, v = long words 0 and 1, only their top 53 bits.
-/// r = sqrt(-2 log u), u in (0, 1];  values r cos(2 pi v), r sin(2 pi v) in this order;  out = mean + deviation * value.
-/// f32: u = ((word >> 8) + 1) * 2^-24, v = (word >> 8) * 2^-24.  f64: u = ((long >> 11) + 1) * 2^-53, v = (long >> 11) * 2^-53.
-/// Element i takes value i % 4 of block i / 4 (f64: i % 2 of i / 2). Bits may differ between devices in the last places.
+/// Box-Muller: a block of words gives four values in f32 (the 16-bit types round them), two in f64.
+///   f32: u = ((word >> 8) + 1) 2^-24, v = (word >> 8) 2^-24 from words (0, 1), then from (2, 3)
+///   f64: u = ((long >> 11) + 1) 2^-53, v = (long >> 11) 2^-53 from long words 0 and 1
+///   values r cos(2 pi v), then r sin(2 pi v), with r = sqrt(-2 log u);   out = mean + deviation * value
+/// Element i takes value i % 4 of block i / 4 (f64: i % 2 of i / 2). The last bits may differ between devices.
 struct NormalArgs {
   DType dtype;
   int64_t n;

@@ -56,10 +56,10 @@ Tensor resize_backward(const Tensor& dy, Pair size, const ResizeOptions& options
                           Layout::channels_last);
   if (dx.numel() == 0) return dx;
   const Tensor image = contiguous(dy, Layout::channels_last);
-  resize_backward_kernel({dy.dtype(), dy.shape()[0], dy.shape()[1],
-                          axis_of(size.h, out.h, options.scale_h, options.align_corners),
-                          axis_of(size.w, out.w, options.scale_w, options.align_corners), image.raw(), dx.raw()},
-                         current_stream(dy.device()));
+  resize_backward_kernel(
+      {dy.dtype(), dy.shape()[0], dy.shape()[1], axis_of(size.h, out.h, options.scale_h, options.align_corners),
+       axis_of(size.w, out.w, options.scale_w, options.align_corners), image.raw(), dx.raw()},
+      current_stream(dy.device()));
   return dx;
 }
 

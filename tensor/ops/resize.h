@@ -19,7 +19,7 @@ struct ResizeOptions {
 /// One axis: an output's two source pixels and the weight of the second.
 struct ResizeAxis {
   int64_t in, out;
-  double step;         ///< source pixels per output pixel
+  double step;  ///< source pixels per output pixel
   bool align_corners;
 };
 struct ResizeTap {
@@ -49,7 +49,8 @@ struct ResizeArgs {
   const void* x;
   void* y;
 };
-/// The transpose: dx at (i, j) = sum over outputs (o, p), in row-major order, of weight_h(o, i) weight_w(p, j) dy(o, p).
+/// The transpose: dx at (i, j) = sum over outputs (o, p), in row-major order, of weight_h(o, i) weight_w(p, j) dy(o,
+/// p).
 struct ResizeBackwardArgs {
   DType dtype;
   int64_t batch, channels;
@@ -67,7 +68,8 @@ struct ResizeRange {
 WEFT_INLINE ResizeRange resize_range(const ResizeAxis& axis, int64_t i) {
   const double shift = axis.align_corners ? 0.0 : 0.5;
   const double last = static_cast<double>(axis.out - 1);
-  // Outputs at source positions in (i - 1, i + 1), one more on each side against rounding; the edges take all that is left.
+  // Outputs at source positions in (i - 1, i + 1), one more on each side against rounding; the edges take all that is
+  // left.
   double begin = 0, end = last;
   if (axis.step > 0) {
     if (i > 0) begin = (static_cast<double>(i) - 1 + shift) / axis.step - shift - 1;
@@ -81,7 +83,8 @@ WEFT_INLINE ResizeRange resize_range(const ResizeAxis& axis, int64_t i) {
 }
 
 namespace ops {
-/// x [N, C, H, W] -> [N, C, height, width], channels-last; floating dtypes. Throws ShapeError on an empty image or size.
+/// x [N, C, H, W] -> [N, C, height, width], channels-last; floating dtypes. Throws ShapeError on an empty image or
+/// size.
 Tensor resize(const Tensor& x, Pair size, const ResizeOptions& options = {});
 /// dy [N, C, h, w] -> [N, C, size.h, size.w], where `size` and `options` are those of an x resized to dy's size.
 Tensor resize_backward(const Tensor& dy, Pair size, const ResizeOptions& options = {});

@@ -1,4 +1,5 @@
-// Batch norm: statistics of the batch and given ones, ReLU in the same pass, running statistics, numbers that lose digits.
+// Batch norm: statistics of the batch and given ones, ReLU in the same pass, running statistics, numbers that lose
+// digits.
 #include "weft/autograd/ops/batch_norm.h"
 
 #include <doctest/doctest.h>
@@ -11,6 +12,7 @@
 #include "weft/tensor/operators.h"
 #include "weft/tensor/ops/batch_norm.h"
 #include "weft/tensor/random.h"
+#include "weft/tensor/threads.h"
 
 using namespace weft;
 using namespace weft::test;
@@ -85,37 +87,58 @@ OP_TABLE(batch_norm) {
       .row("rows", {input({6, 3}), vector(3), vector(3)}, training(false), naive_training(false), close)
       .row("image", {input({2, 5, 3, 4}), vector(5), vector(5)}, training(false), naive_training(false), close)
       .row("image and ReLU", {input({2, 5, 3, 4}), vector(5), vector(5)}, training(true), naive_training(true), close)
-      .row("many channels and ReLU", {input({2, 35, 2, 2}), vector(35), vector(35)}, training(true), naive_training(true),
-           {.slack = 4, .gradient_slack = 8})
+      .row("many channels and ReLU", {input({2, 35, 2, 2}), vector(35), vector(35)}, training(true),
+           naive_training(true), {.slack = 4, .gradient_slack = 8})
       .row("line", {input({3, 8, 5}), vector(8), vector(8)}, training(false), naive_training(false), close)
       .row("volume", {input({2, 3, 2, 3, 2}), vector(3), vector(3)}, training(true), naive_training(true), close)
       .row("no gamma, no beta", {input({4, 3, 2})}, training(false), naive_training(false), close)
       .row("no beta, and ReLU", {input({4, 3, 2}), vector(3)}, training(true), naive_training(true), close)
-      .row("fixed gamma and beta", {input({4, 3, 2}), vector(3).untracked(), vector(3).untracked()}, training(true), naive_training(true), close)
-      .row("fixed input", {input({4, 3, 2}).untracked(), vector(3), vector(3)}, training(true), naive_training(true), close)
-      .row("given statistics", {input({2, 5, 3, 4}), constant(5), constant(5), vector(5), vector(5)}, given(false), naive_given(false), close)
-      .row("given statistics and ReLU", {input({2, 5, 3, 4}), constant(5), constant(5), vector(5), vector(5)}, given(true), naive_given(true), close)
-      .row("given statistics, no gamma, no beta", {input({3, 4}), constant(4), constant(4)}, given(true), naive_given(true), close)
-      .row("given statistics, one value", {input({1, 4}), constant(4), constant(4), vector(4), vector(4)}, given(false), naive_given(false), close)
-      .row("no samples", {input({0, 3, 2, 2}), vector(3), vector(3)}, training(false), naive_training(false), {.dtypes = wide})
-      .row("no samples, given statistics", {input({0, 3}), constant(3), constant(3)}, given(true), naive_given(true), {.dtypes = wide})
-      .error<ShapeError>("one value per channel", "batch_norm: one value per channel in training, shape [1, 3, 1, 1]; …",
-                         [] { batch_norm(ones({1, 3, 1, 1}), {}, {}, {}, {}, {.training = true}); })
+      .row("fixed gamma and beta", {input({4, 3, 2}), vector(3).untracked(), vector(3).untracked()}, training(true),
+           naive_training(true), close)
+      .row("fixed input", {input({4, 3, 2}).untracked(), vector(3), vector(3)}, training(true), naive_training(true),
+           close)
+      .row("given statistics", {input({2, 5, 3, 4}), constant(5), constant(5), vector(5), vector(5)}, given(false),
+           naive_given(false), close)
+      .row("given statistics and ReLU", {input({2, 5, 3, 4}), constant(5), constant(5), vector(5), vector(5)},
+           given(true), naive_given(true), close)
+      .row("given statistics, no gamma, no beta", {input({3, 4}), constant(4), constant(4)}, given(true),
+           naive_given(true), close)
+      .row("given statistics, one value", {input({1, 4}), constant(4), constant(4), vector(4), vector(4)}, given(false),
+           naive_given(false), close)
+      .row("no samples", {input({0, 3, 2, 2}), vector(3), vector(3)}, training(false), naive_training(false),
+           {.dtypes = wide})
+      .row("no samples, given statistics", {input({0, 3}), constant(3), constant(3)}, given(true), naive_given(true),
+           {.dtypes = wide})
+      .error<ShapeError>("one value per channel",
+                         "batch_norm: one value per channel in training, shape [1, 3, 1, 1]; …",
+                         [] {
+                           batch_norm(ones({1, 3, 1, 1}), {}, {}, {}, {}, {.training = true});
+                         })
       .error<ShapeError>("rank", "batch_norm: expected [N, C] or [N, C, d…], got shape [4]",
                          [] { batch_norm(ones({4}), {}, {}, {}, {}, {.training = true}); })
       .error<ShapeError>("gamma", "batch_norm: gamma has shape [4], the input [2, 3] has 3 channels",
-                         [] { batch_norm(ones({2, 3}), ones({4}), {}, {}, {}, {.training = true}); })
+                         [] {
+                           batch_norm(ones({2, 3}), ones({4}), {}, {}, {}, {.training = true});
+                         })
       .error<DtypeError>("gamma type", "batch_norm: gamma is float64 for an input of float32; …",
-                         [] { batch_norm(ones({2, 3}), ones({3}, {.dtype = DType::f64}), {}, {}, {}, {.training = true}); })
+                         [] {
+                           batch_norm(ones({2, 3}), ones({3}, {.dtype = DType::f64}), {}, {}, {}, {.training = true});
+                         })
       .error<ShapeError>("running statistics", "batch_norm: running_mean has shape [2] for 3 channels",
-                         [] { batch_norm(ones({2, 3}), {}, {}, ones({2}), ones({2}), {.training = true}); })
-      .error<Error>("no running statistics", "batch_norm: no running statistics; …", [] { batch_norm(ones({2, 3}), {}, {}, {}, {}); })
-      .error<Error>("half of them", "batch_norm: one of running_mean and running_var is undefined; …",
-                    [] { batch_norm(ones({2, 3}), {}, {}, ones({3}), {}); });
+                         [] {
+                           batch_norm(ones({2, 3}), {}, {}, ones({2}), ones({2}), {.training = true});
+                         })
+      .error<Error>("no running statistics", "batch_norm: no running statistics; …",
+                    [] {
+                      batch_norm(ones({2, 3}), {}, {}, {}, {});
+                    })
+      .error<Error>("half of them", "batch_norm: one of running_mean and running_var is undefined; …", [] {
+        batch_norm(ones({2, 3}), {}, {}, ones({3}), {});
+      });
 }
 
 TEST_CASE("batch_norm: running statistics move by momentum, the variance unbiased") {
-  Tensor x = tensor({{1.0f, 10.0f}, {3.0f, 10.0f}, {5.0f, 40.0f}});   // [3, 2]
+  Tensor x = tensor({{1.0f, 10.0f}, {3.0f, 10.0f}, {5.0f, 40.0f}});  // [3, 2]
   Tensor mean = tensor({1.0f, 0.0f}), var = tensor({1.0f, 2.0f});
   batch_norm(x, {}, {}, mean, var, {.momentum = 0.25, .training = true});
   CHECK(mean.to_vector<float>() == std::vector<float>{1.5f, 5.0f});
@@ -169,7 +192,8 @@ TEST_CASE("batch_norm: sums over many chunks") {
 
 TEST_CASE("batch_norm: 16-bit data with f32 parameters") {
   const Tensor x = randn({8, 4, 3, 3}), gamma = randn({4}), beta = randn({4});
-  const Array want = to_array(batch_norm(x.to(DType::bf16).to(DType::f32), gamma, beta, {}, {}, {.training = true, .relu = true}));
+  const Array want =
+      to_array(batch_norm(x.to(DType::bf16).to(DType::f32), gamma, beta, {}, {}, {.training = true, .relu = true}));
   Tensor mean = zeros({4}), var = ones({4});
   const Tensor y = batch_norm(x.to(DType::bf16), gamma, beta, mean, var, {.training = true, .relu = true});
   CHECK(y.dtype() == DType::bf16);
@@ -190,5 +214,26 @@ TEST_CASE("batch_norm: no third derivative") {
   const Tensor y = batch_norm(x, {}, {}, {}, {}, {.training = true});
   const Tensor first = autograd::grad({(y * y * y).sum()}, {x}, {.create_graph = true})[0];
   const Tensor second = autograd::grad({(first * first).sum()}, {x}, {.create_graph = true})[0];
-  CHECK(throws<AutogradError>("batch_norm has no third derivative", [&] { autograd::grad({second.sum()}, {x}); }) == "");
+  CHECK(throws<AutogradError>("batch_norm has no third derivative", [&] { autograd::grad({second.sum()}, {x}); }) ==
+        "");
+}
+
+TEST_CASE("batch_norm: the same bits on any number of threads") {
+  const Tensor x = randn({9, 48, 16, 16}), dy = randn({9, 48, 16, 16}), gamma = randn({48}), beta = randn({48});
+  const auto run = [&](int threads) {
+    const int before = num_threads();
+    set_num_threads(threads);
+    const auto [mean, var] = ops::batch_norm_statistics(x);
+    const Tensor r = ops::batch_norm_inverse_std(var, eps),
+                 y = ops::batch_norm_normalize(x, mean, r, gamma, beta, true);
+    const auto [dbeta, dgamma] = ops::batch_norm_sums(x, dy, y, mean, r);
+    const Tensor dx = ops::batch_norm_dx(x, dy, y, mean, r, gamma, dbeta, dgamma, 9 * 256);
+    set_num_threads(before);
+    std::vector<std::vector<float>> all;
+    for (const Tensor& t : {mean, var, y, dbeta, dgamma, dx}) all.push_back(t.to_vector<float>());
+    return all;
+  };
+  const auto one = run(1);
+  CHECK(run(2) == one);
+  CHECK(run(3) == one);
 }

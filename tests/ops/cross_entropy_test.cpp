@@ -12,6 +12,7 @@
 #include "weft/autograd/record_scope.h"
 #include "weft/tensor/operators.h"
 #include "weft/tensor/random.h"
+#include "weft/tensor/threads.h"
 
 using namespace weft;
 using namespace weft::test;
@@ -72,8 +73,10 @@ OP_TABLE(cross_entropy) {
       .row("rows of 21", {input({6, 21}), input({6}).labels(21)}, with({}), naive({}), {.dtypes = wide})
       .row("image", {input({2, 21, 3, 4}), input({2, 3, 4}).labels(21)}, with({}), naive({}), {.dtypes = wide})
       .row("two classes", {input({2, 2, 3, 3}), input({2, 3, 3}).labels(2)}, with({}), naive({}), {.dtypes = wide})
-      .row("more columns than a tile", {input({2, 3, 150}), input({2, 150}).labels(3)}, with({}), naive({}), {.dtypes = wide})
-      .row("many classes of many columns", {input({40, 33}), input({33}).labels(40)}, with(first), naive(first), {.dtypes = wide})
+      .row("more columns than a tile", {input({2, 3, 150}), input({2, 150}).labels(3)}, with({}), naive({}),
+           {.dtypes = wide})
+      .row("many classes of many columns", {input({40, 33}), input({33}).labels(40)}, with(first), naive(first),
+           {.dtypes = wide})
       .row("classes first", {input({5, 4}), input({4}).labels(5)}, with(first), naive(first), {.dtypes = wide})
       .row("classes last", {input({2, 3, 21}), input({2, 3}).labels(21)}, with(last), naive(last), {.dtypes = wide})
       .row("a row of more than one block", {input({1, 2051}), input({1}).labels(2051)}, with({}), naive({}),
@@ -81,39 +84,57 @@ OP_TABLE(cross_entropy) {
       .row("loss per position", {input({2, 5, 7}), input({2, 7}).labels(5)}, with(none), naive(none), {.dtypes = wide})
       .row("sum", {input({2, 5, 7}), input({2, 7}).labels(5)}, with(sum), naive(sum), {.dtypes = wide})
       .row("ignored label", {input({3, 4, 6}), input({3, 6}).labels(4)}, with(no_two), naive(no_two), {.dtypes = wide})
-      .row("ignored label, per position", {input({30, 9}), input({30}).labels(9)}, with({.ignore_label = 2, .reduction = none.reduction}),
+      .row("ignored label, per position", {input({30, 9}), input({30}).labels(9)},
+           with({.ignore_label = 2, .reduction = none.reduction}),
            naive({.ignore_label = 2, .reduction = none.reduction}), {.dtypes = wide})
-      .row("class weights", {input({3, 4, 6}), input({3, 6}).labels(4), weights(4)}, with(no_two), naive(no_two), {.dtypes = wide})
-      .row("class weights, rows", {input({9, 21}), input({9}).labels(21), weights(21)}, with({}), naive({}), {.dtypes = wide})
-      .row("labels of u8", {input({3, 4}), input({3}).values({3, 255, 0}).dtype(DType::u8)}, with({.ignore_label = 255}),
-           naive({.ignore_label = 255}), {.dtypes = wide})
-      .row("labels of i32", {input({3, 4}), input({3}).values({3, -1, 0}).dtype(DType::i32)}, with({}), naive({}), {.dtypes = wide})
+      .row("class weights", {input({3, 4, 6}), input({3, 6}).labels(4), weights(4)}, with(no_two), naive(no_two),
+           {.dtypes = wide})
+      .row("class weights, rows", {input({9, 21}), input({9}).labels(21), weights(21)}, with({}), naive({}),
+           {.dtypes = wide})
+      .row("labels of u8", {input({3, 4}), input({3}).values({3, 255, 0}).dtype(DType::u8)},
+           with({.ignore_label = 255}), naive({.ignore_label = 255}), {.dtypes = wide})
+      .row("labels of i32", {input({3, 4}), input({3}).values({3, -1, 0}).dtype(DType::i32)}, with({}), naive({}),
+           {.dtypes = wide})
       .row("all ignored", {input({3, 4}), input({3}).values({7, 7, 7}).dtype(DType::i64)}, with({.ignore_label = 7}),
            naive({.ignore_label = 7}), {.dtypes = wide})
       .row("more than one chunk of positions", {input({1, 2, 1100}), input({1, 1100}).labels(2)}, with({}), naive({}),
            {.dtypes = wide, .no_second_gradient = "as in the other rows, and slow"})
-      .row("16-bit rows", {input({6, 21}), input({6}).labels(21)}, with(none), naive(none), {.dtypes = narrow, .result = DType::f32})
-      .row("16-bit image", {input({2, 5, 3, 7}), input({2, 3, 7}).labels(5)}, with({}), naive({}), {.dtypes = narrow, .result = DType::f32})
+      .row("16-bit rows", {input({6, 21}), input({6}).labels(21)}, with(none), naive(none),
+           {.dtypes = narrow, .result = DType::f32})
+      .row("16-bit image", {input({2, 5, 3, 7}), input({2, 3, 7}).labels(5)}, with({}), naive({}),
+           {.dtypes = narrow, .result = DType::f32})
       .row("no positions", {input({0, 5}), input({0}).labels(5)}, with({}), naive({}), {.dtypes = wide})
-      .error<ShapeError>("labels", "cross_entropy: labels of shape [2, 3] for logits [2, 3] with classes along axis 1; they must have shape [2]",
-                         [] { cross_entropy(ones({2, 3}), zeros({2, 3}, {.dtype = DType::i64})); })
-      .error<DtypeError>("label type", "cross_entropy: labels are float32; …", [] { cross_entropy(ones({2, 3}), ones({2})); })
+      .error<ShapeError>(
+          "labels",
+          "cross_entropy: labels of shape [2, 3] for logits [2, 3] with classes along axis 1; they must have shape [2]",
+          [] {
+            cross_entropy(ones({2, 3}), zeros({2, 3}, {.dtype = DType::i64}));
+          })
+      .error<DtypeError>("label type", "cross_entropy: labels are float32; …",
+                         [] {
+                           cross_entropy(ones({2, 3}), ones({2}));
+                         })
       .error<ShapeError>("weights", "cross_entropy: weights of shape [2] for 3 classes; …",
-                         [] { cross_entropy(ones({2, 3}), zeros({2}, {.dtype = DType::i64}), {.weights = ones({2})}); })
-      .error<ShapeError>("no classes", "cross_entropy: logits of shape [2, 0] have no classes",
-                         [] { cross_entropy(ones({2, 0}), zeros({2}, {.dtype = DType::i64})); });
+                         [] {
+                           cross_entropy(ones({2, 3}), zeros({2}, {.dtype = DType::i64}), {.weights = ones({2})});
+                         })
+      .error<ShapeError>("no classes", "cross_entropy: logits of shape [2, 0] have no classes", [] {
+        cross_entropy(ones({2, 0}), zeros({2}, {.dtype = DType::i64}));
+      });
 }
 
 TEST_CASE("cross_entropy: a label that is no class is an error that says where") {
   Tensor labels = zeros({2, 3, 4}, {.dtype = DType::i64});
   labels.data<int64_t>()[1 * 12 + 2 * 4 + 3] = 21;
   labels.data<int64_t>()[23 - 1] = -2;
-  const std::string text = "cross_entropy: label -2 at [1, 2, 2] is not one of 21 classes; labels are 0 … 20, or the ignored -1";
+  const std::string text =
+      "cross_entropy: label -2 at [1, 2, 2] is not one of 21 classes; labels are 0 … 20, or the ignored -1";
   for (const Layout layout : {Layout::row_major, Layout::channels_last})
     CHECK(throws<IndexError>(text, [&] { cross_entropy(ones({2, 21, 3, 4}).contiguous(layout), labels); }) == "");
   labels = tensor({uint8_t{1}, uint8_t{255}});
-  CHECK(throws<IndexError>("cross_entropy: label 255 at [1] is not one of 3 classes; …",
-                           [&] { cross_entropy(ones({2, 3}), labels); }) == "");
+  CHECK(throws<IndexError>("cross_entropy: label 255 at [1] is not one of 3 classes; …", [&] {
+          cross_entropy(ones({2, 3}), labels);
+        }) == "");
 }
 
 TEST_CASE("cross_entropy: confident wrong logits give a finite loss and gradient") {
@@ -230,5 +251,32 @@ TEST_CASE("cross_entropy: no gradient by class weights, and no third derivative"
   const Tensor loss = cross_entropy(x, zeros({2}, {.dtype = DType::i64}));
   const Tensors first = autograd::grad({loss}, {x}, {.create_graph = true});
   const Tensors second = autograd::grad({first[0].sum() + (first[0] * first[0]).sum()}, {x}, {.create_graph = true});
-  CHECK(throws<AutogradError>("cross_entropy has no third derivative", [&] { autograd::grad({second[0]}, {x}, {.head_grads = {ones_like(x)}}); }) == "");
+  CHECK(throws<AutogradError>("cross_entropy has no third derivative",
+                              [&] { autograd::grad({second[0]}, {x}, {.head_grads = {ones_like(x)}}); }) == "");
+}
+
+TEST_CASE("cross_entropy: the same bits on any number of threads") {
+  for (const Layout layout : {Layout::row_major, Layout::channels_last}) {
+    Tensor x = randn({3, 21, 50, 70}).contiguous(layout);
+    std::vector<int32_t> host;
+    for (int32_t i = 0; i < 3 * 50 * 70; ++i) host.push_back(i % 23 - 1);
+    for (int32_t& label : host) label = label > 20 ? -1 : label;
+    const Tensor labels = tensor(host, {3, 50, 70});
+    const auto run = [&](int threads) {
+      const int before = num_threads();
+      set_num_threads(threads);
+      x.attach_grad();
+      Tensor loss;
+      {
+        const autograd::Record record;
+        loss = cross_entropy(x, labels);
+      }
+      loss.backward();
+      set_num_threads(before);
+      return std::pair{loss.item<float>(), x.grad().to_vector<float>()};
+    };
+    const auto one = run(1);
+    CHECK(run(2) == one);
+    CHECK(run(3) == one);
+  }
 }

@@ -10,6 +10,7 @@
 #include "weft/autograd/record_scope.h"
 #include "weft/tensor/ops/dropout.h"
 #include "weft/tensor/philox.h"
+#include "weft/tensor/threads.h"
 
 using namespace weft;
 using namespace weft::test;
@@ -41,7 +42,8 @@ OP_TABLE(dropout) {
       .row("a vector", {input({100})}, with(0.5), naive(0.5))
       .row("rows", {input({7, 33})}, with(0.1), naive(0.1))
       .row("image", {input({2, 5, 3, 7})}, with(0.3), naive(0.3))
-      .row("more columns than one group of draws, more channels than one tile", {input({1, 19, 9, 9})}, with(0.5), naive(0.5))
+      .row("more columns than one group of draws, more channels than one tile", {input({1, 19, 9, 9})}, with(0.5),
+           naive(0.5))
       .row("volume", {input({2, 3, 2, 3, 2})}, with(0.5), naive(0.5))
       .row("halves are exact", {input({50}).integers()}, with(0.5), naive(0.5), {.exact = true})
       .row("everything", {input({20})}, with(1), [](const Arrays& v) { return Array(v[0].shape); })
@@ -95,5 +97,21 @@ TEST_CASE("dropout: long runs of channels-last data at any alignment") {
     int64_t wrong = 0;
     for (int64_t i = 0; i < x.numel(); ++i) wrong += (y[static_cast<size_t>(i)] == 2.0f) != kept(0.5, i);
     CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("dropout: the same bits on any number of threads") {
+  for (const Layout layout : {Layout::row_major, Layout::channels_last}) {
+    const Tensor x = ones({5, 33, 29, 31}).contiguous(layout);
+    const auto run = [&](int threads) {
+      const int before = num_threads();
+      set_num_threads(threads);
+      const Tensor y = ops::dropout(x, 0.5, call);
+      set_num_threads(before);
+      return y.to_vector<float>();
+    };
+    const std::vector<float> one = run(1);
+    CHECK(run(2) == one);
+    CHECK(run(3) == one);
   }
 }

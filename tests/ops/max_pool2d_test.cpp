@@ -49,8 +49,10 @@ Input image(const Shape& shape) { return input(shape).distinct(); }
 }  // namespace
 
 OP_TABLE(max_pool2d) {
-  const MaxPool2dOptions two{.kernel = 2}, resnet{.kernel = 3, .stride = 2, .padding = 1}, over{.kernel = 3, .stride = 1, .padding = 1};
-  const MaxPool2dOptions oblong{.kernel = {2, 3}, .stride = {1, 2}, .padding = {1, 0}}, dilated{.kernel = 2, .stride = 1, .dilation = {2, 3}};
+  const MaxPool2dOptions two{.kernel = 2}, resnet{.kernel = 3, .stride = 2, .padding = 1},
+      over{.kernel = 3, .stride = 1, .padding = 1};
+  const MaxPool2dOptions oblong{.kernel = {2, 3}, .stride = {1, 2}, .padding = {1, 0}},
+      dilated{.kernel = 2, .stride = 1, .dilation = {2, 3}};
   const MaxPool2dOptions gaps{.kernel = 1, .stride = 2}, hanging{.kernel = 2, .stride = 2, .ceil_mode = true};
   const MaxPool2dOptions corner{.kernel = 3, .stride = 2, .padding = 1, .ceil_mode = true};
   table.op("max_pool2d")
@@ -67,15 +69,27 @@ OP_TABLE(max_pool2d) {
            {.exact = true, .no_gradient = "kinks: the test case below says where ties go"})
       .row("no samples", {input({0, 2, 4, 4})}, with(two), naive(two, 2, 2))
       .row("no channels", {input({2, 0, 4, 4})}, with(two), naive(two, 2, 2))
-      .error<ShapeError>("rank", "max_pool2d: expected [N, C, H, W], got shape [2, 2]", [] { max_pool2d(ones({2, 2}), {}); })
+      .error<ShapeError>("rank", "max_pool2d: expected [N, C, H, W], got shape [2, 2]",
+                         [] {
+                           max_pool2d(ones({2, 2}), {});
+                         })
       .error<ShapeError>("padding", "max_pool2d: padding (2, 2) must be between 0 and half of kernel (3, 3)",
-                         [] { max_pool2d(ones({1, 1, 8, 8}), {.kernel = 3, .padding = 2}); })
-      .error<ShapeError>("small image", "max_pool2d: an image of (2, 5) with padding (0, 0) holds no window of kernel (3, 3) and dilation (1, 1)",
-                         [] { max_pool2d(ones({1, 1, 2, 5}), {.kernel = 3}); })
+                         [] {
+                           max_pool2d(ones({1, 1, 8, 8}), {.kernel = 3, .padding = 2});
+                         })
+      .error<ShapeError>(
+          "small image",
+          "max_pool2d: an image of (2, 5) with padding (0, 0) holds no window of kernel (3, 3) and dilation (1, 1)",
+          [] {
+            max_pool2d(ones({1, 1, 2, 5}), {.kernel = 3});
+          })
       .error<ShapeError>("kernel", "max_pool2d: kernel (0, 0), stride (1, 1) and dilation (1, 1) must be positive",
-                         [] { max_pool2d(ones({1, 1, 2, 5}), {.kernel = 0, .stride = 1}); })
-      .error<DtypeError>("integers", "max_pool2d: needs a floating dtype, got int32…",
-                         [] { max_pool2d(ones({1, 1, 2, 2}, {.dtype = DType::i32}), {}); });
+                         [] {
+                           max_pool2d(ones({1, 1, 2, 5}), {.kernel = 0, .stride = 1});
+                         })
+      .error<DtypeError>("integers", "max_pool2d: needs a floating dtype, got int32…", [] {
+        max_pool2d(ones({1, 1, 2, 2}, {.dtype = DType::i32}), {});
+      });
 }
 
 TEST_CASE("max_pool2d: of equal maxima the first gets the gradient") {

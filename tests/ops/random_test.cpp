@@ -9,6 +9,7 @@
 #include "tests/support/op_table.h"
 #include "weft/autograd/ops/concat.h"
 #include "weft/tensor/ops/random.h"
+#include "weft/tensor/threads.h"
 
 using namespace weft;
 using namespace weft::test;
@@ -70,8 +71,10 @@ OP_TABLE(random) {
       .row("between bounds", {input({200}).untracked()}, uniform_between(-3, 5), naive_uniform(-3, 5), exact)
       .row("nothing", {input({0, 3}).untracked()}, uniform_between(0, 1), naive_uniform(0, 1), constant)
       .none(Cell::zero_sizes, "the row without elements has no gradient to test")
-      .error<Error>("bounds", "uniform: bounds 2 and 1 do not hold a finite interval [low, high)", [] { uniform({3}, 2, 1); })
-      .error<DtypeError>("integers", "uniform: needs a floating dtype, got int32; …", [] { uniform({3}, 0, 1, {.dtype = DType::i32}); });
+      .error<Error>("bounds", "uniform: bounds 2 and 1 do not hold a finite interval [low, high)",
+                    [] { uniform({3}, 2, 1); })
+      .error<DtypeError>("integers", "uniform: needs a floating dtype, got int32; …",
+                         [] { uniform({3}, 0, 1, {.dtype = DType::i32}); });
   table.op("randn")
       .row("standard", {input({3, 67}).untracked()}, normal_around(0, 1), naive_normal(0, 1), constant)
       .row("mean and deviation", {input({200}).untracked()}, normal_around(2, 0.25), naive_normal(2, 0.25), constant)
@@ -79,7 +82,8 @@ OP_TABLE(random) {
       .none(Cell::zero_sizes, "the row without elements has no gradient to test")
       .error<Error>("deviation", "randn: mean 0 and deviation -1 must be finite, the deviation not negative",
                     [] { randn({3}, {}, 0, -1); })
-      .error<DtypeError>("integers", "randn: needs a floating dtype, got bool; …", [] { randn({3}, {.dtype = DType::boolean}); });
+      .error<DtypeError>("integers", "randn: needs a floating dtype, got bool; …",
+                         [] { randn({3}, {.dtype = DType::boolean}); });
 }
 
 // From the known-answer tests published with the paper's Random123.
@@ -90,7 +94,8 @@ TEST_CASE("philox: known answers") {
   };
   check({0, 0, 0, 0}, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
   check({~0u, ~0u, ~0u, ~0u}, ~0u, ~0u, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  check({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0xa4093822, 0x299f31d0, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+  check({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0xa4093822, 0x299f31d0,
+        {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
 TEST_CASE("uniform: long runs, at any offset, hold the draws of their elements") {
@@ -117,7 +122,8 @@ TEST_CASE("uniform: never reaches the upper bound") {
 TEST_CASE("uniform, randn: moments") {
   seed(1);
   for (const DType dtype : {DType::f32, DType::f64}) {
-    const Array u = to_array(uniform({100000}, 0, 1, {.dtype = dtype})), z = to_array(randn({100000}, {.dtype = dtype}));
+    const Array u = to_array(uniform({100000}, 0, 1, {.dtype = dtype})),
+                z = to_array(randn({100000}, {.dtype = dtype}));
     double mean = 0, square = 0, fourth = 0, flat = 0;
     for (int64_t i = 0; i < z.numel(); ++i) {
       flat += u[i] / 100000;
@@ -155,4 +161,21 @@ TEST_CASE("generator: seeds, calls, shares, threads") {
     return uniform({samples, 7});
   };
   CHECK(concat({share(0, 2), share(2, 3)}, 0).to_vector<float>() == share(0, 5).to_vector<float>());
+}
+
+TEST_CASE("uniform, randn: the same bits on any number of threads, at any offset") {
+  for (const int64_t offset : {0, 1, 6, 7}) {
+    RandomCall at = call;
+    at.offset = offset;
+    const auto run = [&](int threads) {
+      const int before = num_threads();
+      set_num_threads(threads);
+      const Tensor u = ops::uniform({50001}, 0, 1, {}, at), z = ops::normal({50001}, 0, 1, {}, at);
+      set_num_threads(before);
+      return std::pair{u.to_vector<float>(), z.to_vector<float>()};
+    };
+    const auto one = run(1);
+    CHECK(run(2) == one);
+    CHECK(run(3) == one);
+  }
 }

@@ -9,6 +9,7 @@
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/tensor/random.h"
+#include "weft/tensor/threads.h"
 
 using namespace weft;
 using namespace weft::test;
@@ -39,8 +40,10 @@ Reference naive(Pair size, const ResizeOptions& o = {}) {
             // A hat of width one around the position, held at the edge.
             for (int64_t h = 0; h < x.size(2); ++h)
               for (int64_t w = 0; w < x.size(3); ++w) {
-                const double wh = 1 - std::abs(std::min(a, static_cast<double>(x.size(2) - 1)) - static_cast<double>(h));
-                const double ww = 1 - std::abs(std::min(b, static_cast<double>(x.size(3) - 1)) - static_cast<double>(w));
+                const double wh =
+                    1 - std::abs(std::min(a, static_cast<double>(x.size(2) - 1)) - static_cast<double>(h));
+                const double ww =
+                    1 - std::abs(std::min(b, static_cast<double>(x.size(3) - 1)) - static_cast<double>(w));
                 if (wh > 0 && ww > 0) y(n, c, i, j) += wh * ww * x(n, c, h, w);
               }
           }
@@ -68,29 +71,54 @@ OP_TABLE(resize) {
       .row("to one pixel", {input({1, 3, 4, 5})}, to({1, 1}), naive({1, 1}))
       .row("to one pixel, corners aligned", {input({1, 3, 4, 5})}, to({1, 1}, corners), naive({1, 1}, corners))
       .row("the same size", {input({1, 2, 4, 3}).integers()}, to({4, 3}), naive({4, 3}), {.exact = true})
-      .row("exact halves", {input({1, 2, 2, 3}).integers()}, to({3, 5}, corners), naive({3, 5}, corners), {.exact = true})
+      .row("exact halves", {input({1, 2, 2, 3}).integers()}, to({3, 5}, corners), naive({3, 5}, corners),
+           {.exact = true})
       .row("given scales", {input({1, 2, 4, 7})}, to({10, 4}, scaled), naive({10, 4}, scaled))
       .row("no samples", {input({0, 2, 3, 3})}, to({6, 6}), naive({6, 6}))
       .row("no channels", {input({2, 0, 3, 3})}, to({6, 6}), naive({6, 6}))
-      .error<ShapeError>("rank", "resize: expected [N, C, H, W], got shape [2, 2]", [] { resize(ones({2, 2}), 4); })
+      .error<ShapeError>("rank", "resize: expected [N, C, H, W], got shape [2, 2]",
+                         [] {
+                           resize(ones({2, 2}), 4);
+                         })
       .error<ShapeError>("size", "resize: an image of (2, 2) cannot be resized to (0, 4); both must have a pixel",
-                         [] { resize(ones({1, 1, 2, 2}), {0, 4}); })
+                         [] {
+                           resize(ones({1, 1, 2, 2}), {0, 4});
+                         })
       .error<Error>("scale", "resize: scales -1 and 0 must be positive, or 0 for the ratio of the sizes",
-                    [] { resize(ones({1, 1, 2, 2}), 4, {.scale_h = -1}); })
-      .error<DtypeError>("integers", "resize: needs a floating dtype, got uint8…",
-                         [] { resize(ones({1, 1, 2, 2}, {.dtype = DType::u8}), 4); });
+                    [] {
+                      resize(ones({1, 1, 2, 2}), 4, {.scale_h = -1});
+                    })
+      .error<DtypeError>("integers", "resize: needs a floating dtype, got uint8…", [] {
+        resize(ones({1, 1, 2, 2}, {.dtype = DType::u8}), 4);
+      });
 }
 
 TEST_CASE("resize: the gradient is the transpose, for any sizes") {
   Dice dice(seed_for("resize transpose"));
   for (int i = 0; i < 200; ++i) {
     const Pair from{dice.integer(1, 40), dice.integer(1, 40)}, into{dice.integer(1, 40), dice.integer(1, 40)};
-    const ResizeOptions options{.align_corners = dice.integer(0, 1) == 1, .scale_h = dice.integer(0, 3) ? 0 : dice.uniform(0.1, 9)};
+    const ResizeOptions options{.align_corners = dice.integer(0, 1) == 1,
+                                .scale_h = dice.integer(0, 3) ? 0 : dice.uniform(0.1, 9)};
     CAPTURE(to_string(from) + " -> " + to_string(into) + (options.align_corners ? ", corners" : ""));
     CAPTURE(options.scale_h);
-    const Tensor x = randn({2, 2, from.h, from.w}, {.dtype = DType::f64}), g = randn({2, 2, into.h, into.w}, {.dtype = DType::f64});
+    const Tensor x = randn({2, 2, from.h, from.w}, {.dtype = DType::f64}),
+                 g = randn({2, 2, into.h, into.w}, {.dtype = DType::f64});
     const double forward = sum(resize(x, into, options) * g).item<double>();
     const double backward = sum(x * ops::resize_backward(g, from, options)).item<double>();
     CHECK(forward == doctest::Approx(backward).epsilon(1e-9));
   }
+}
+
+TEST_CASE("resize: the same bits on any number of threads") {
+  const Tensor x = randn({3, 21, 17, 19}), dy = randn({3, 21, 60, 70});
+  const auto run = [&](int threads) {
+    const int before = num_threads();
+    set_num_threads(threads);
+    const Tensor y = ops::resize(x, {60, 70}), dx = ops::resize_backward(dy, {17, 19});
+    set_num_threads(before);
+    return std::pair{y.to_vector<float>(), dx.to_vector<float>()};
+  };
+  const auto one = run(1);
+  CHECK(run(2) == one);
+  CHECK(run(3) == one);
 }

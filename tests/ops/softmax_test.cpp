@@ -20,8 +20,9 @@ OpFunction along(int64_t axis) {
 Reference naive(int axis) {
   return [axis](const Arrays& v) {
     const auto at = [&](double x) { return std::exp(x); };
-    const Array e = zip(v[0], fold(v[0], {axis}, true, -std::numeric_limits<double>::infinity(),
-                                   [](double a, double b) { return std::max(a, b); }),
+    const Array e = zip(v[0],
+                        fold(v[0], {axis}, true, -std::numeric_limits<double>::infinity(),
+                             [](double a, double b) { return std::max(a, b); }),
                         [&](double x, double top) { return at(x - top); });
     return zip(e, fold(e, {axis}, true, 0, std::plus<>()), std::divides<>());
   };
@@ -34,7 +35,8 @@ OP_TABLE(softmax) {
       .row("rows", {input({3, 5})}, along(1), naive(1))
       .row("rows of a vector and a tail", {input({7, 21})}, along(-1), naive(1))
       .row("long rows", {input({3, 150})}, along(1), naive(1))
-      .row("a row of more than one block", {input({1, 2051})}, along(1), naive(1), {.no_second_gradient = "as in the other rows, and slow"})
+      .row("a row of more than one block", {input({1, 2051})}, along(1), naive(1),
+           {.no_second_gradient = "as in the other rows, and slow"})
       .row("columns", {input({5, 3})}, along(0), naive(0))
       .row("the middle axis", {input({2, 4, 3})}, along(1), naive(1))
       .row("many columns", {input({2, 6, 37})}, along(1), naive(1))
@@ -47,9 +49,13 @@ OP_TABLE(softmax) {
            {.dtypes = {DType::f64, DType::f32}, .no_gradient = "saturated: differences say nothing"})
       .row("no rows", {input({0, 5})}, along(1), naive(1))
       .row("no classes", {input({3, 0})}, along(1), naive(1))
-      .error<IndexError>("axis", "softmax: axis 2 …", [] { softmax(ones({2, 2}), 2); })
-      .error<DtypeError>("integers", "softmax: needs a floating dtype, got int32…",
-                         [] { softmax(ones({2, 2}, {.dtype = DType::i32}), 1); });
+      .error<IndexError>("axis", "softmax: axis 2 …",
+                         [] {
+                           softmax(ones({2, 2}), 2);
+                         })
+      .error<DtypeError>("integers", "softmax: needs a floating dtype, got int32…", [] {
+        softmax(ones({2, 2}, {.dtype = DType::i32}), 1);
+      });
 }
 
 TEST_CASE("softmax: infinities and NaN stay in their rows") {
@@ -62,7 +68,8 @@ TEST_CASE("softmax: infinities and NaN stay in their rows") {
     const std::vector<float> y = softmax(tensor(x, {3, columns})).to_vector<float>();
     for (int64_t c = 0; c < columns; ++c) {
       CHECK(std::isnan(y[static_cast<size_t>(c)]));
-      CHECK(y[static_cast<size_t>(columns + c)] == doctest::Approx(c == 0 ? 0 : 1.0 / static_cast<double>(columns - 1)));
+      CHECK(y[static_cast<size_t>(columns + c)] ==
+            doctest::Approx(c == 0 ? 0 : 1.0 / static_cast<double>(columns - 1)));
       CHECK(std::isnan(y[static_cast<size_t>(2 * columns + c)]));
     }
   }

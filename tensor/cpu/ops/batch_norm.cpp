@@ -22,12 +22,14 @@ WEFT_INLINE void for_chunks(int64_t rows, int64_t channels, const Body& body) {
   parallel_for(chunks_of(rows), 1 + 32768 / (batch_norm_chunk * channels), [&](int64_t begin, int64_t end) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       const int64_t first = chunk * batch_norm_chunk;
-      for_strips(channels, [&](int64_t c, int64_t m) { body(chunk, first, smaller(batch_norm_chunk, rows - first), c, m); });
+      for_strips(channels,
+                 [&](int64_t c, int64_t m) { body(chunk, first, smaller(batch_norm_chunk, rows - first), c, m); });
     }
   });
 }
 
-/// Adds up both halves of the partials over the chunks, in order, for strips of channels: body(first, count, sums, sums).
+/// Adds up both halves of the partials over the chunks, in order, for strips of channels: body(first, count, sums,
+/// sums).
 template <class C, class Body>
 WEFT_INLINE void for_totals(const void* partials, int64_t rows, int64_t channels, const Body& body) {
   const C* p = static_cast<const C*>(partials);

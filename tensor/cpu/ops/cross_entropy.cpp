@@ -40,8 +40,22 @@ struct RowGroups {
   }
 };
 
+template <class Body>
+WEFT_INLINE void for_tiles(const CrossEntropyInput& in, const Body& body) {
+  const Tiles<width> tiles{in.outer, in.classes, in.inner};
+  parallel_for(tiles.count(), 1 + 8192 / (in.classes * width), [&](int64_t begin, int64_t end) {
+    Tile<width> tile;
+    for (int64_t i = begin; i < end; ++i) {
+      tiles.locate(i, tile);
+      body(tile);
+    }
+  });
+}
+
 template <class C>
-WEFT_INLINE bool by_rows(const CrossEntropyInput& in) { return in.inner == 1 && in.classes >= vec<C>; }
+WEFT_INLINE bool by_rows(const CrossEntropyInput& in) {
+  return in.inner == 1 && in.classes >= vec<C>;
+}
 
 // loss = log_sum - logit, times the class weight.
 template <class T>
@@ -53,8 +67,9 @@ WEFT_INLINE void row_losses(const CrossEntropyArgs& a, int64_t first, int64_t ro
   for (int64_t r = first; r < first + rows; ++r) {
     const int64_t label = class_at(a.input, r);
     if (label == bad) lower(a.bad, r);
-    loss[r] = label < 0 ? C(0)
-                        : class_weight<C>(a.input, label) * (log_sum[r] - static_cast<C>(x[r * a.input.classes + label]));
+    loss[r] = label < 0
+                  ? C(0)
+                  : class_weight<C>(a.input, label) * (log_sum[r] - static_cast<C>(x[r * a.input.classes + label]));
   }
 }
 
@@ -84,8 +99,9 @@ void forward_rows(const CrossEntropyArgs& a) {
 }
 
 template <class T>
-WEFT_INLINE void forward_tile(const CrossEntropyArgs& a, const Tile<width>& tile, Compute<T>* buffer) {
+WEFT_INLINE void forward_tile(const CrossEntropyArgs& a, const Tile<width>& tile) {
   using C = Compute<T>;
+  C buffer[held * width];
   const int64_t n = a.input.classes, step = a.input.inner;
   const T* x = static_cast<const T*>(a.input.logits);
   C top[width], sum[width] = {}, value[width] = {};
@@ -154,15 +170,7 @@ void forward(const CrossEntropyArgs& a) {
   if (by_rows<C>(a.input)) {
     forward_rows<T>(a);
   } else {
-    const Tiles<width> tiles{a.input.outer, a.input.classes, a.input.inner};
-    parallel_for(tiles.count(), 1 + 8192 / (a.input.classes * width), [&](int64_t begin, int64_t end) {
-      C buffer[held * width] = {};
-      Tile<width> tile;
-      for (int64_t i = begin; i < end; ++i) {
-        tiles.locate(i, tile);
-        forward_tile<T>(a, tile, buffer);
-      }
-    });
+    for_tiles(a.input, [&](const Tile<width>& tile) { forward_tile<T>(a, tile); });
   }
   reduce<C>(a);
 }
@@ -232,14 +240,7 @@ void backward(const CrossEntropyBackwardArgs& a) {
     });
     return;
   }
-  const Tiles<width> tiles{a.input.outer, a.input.classes, a.input.inner};
-  parallel_for(tiles.count(), 1 + 8192 / (a.input.classes * width), [&](int64_t begin, int64_t end) {
-    Tile<width> tile;
-    for (int64_t i = begin; i < end; ++i) {
-      tiles.locate(i, tile);
-      backward_tile<T>(a, tile);
-    }
-  });
+  for_tiles(a.input, [&](const Tile<width>& tile) { backward_tile<T>(a, tile); });
 }
 
 template <class T>
@@ -281,14 +282,7 @@ WEFT_INLINE void second_tile(const CrossEntropySecondArgs& a, const Tile<width>&
 
 template <class T>
 void second(const CrossEntropySecondArgs& a) {
-  const Tiles<width> tiles{a.input.outer, a.input.classes, a.input.inner};
-  parallel_for(tiles.count(), 1 + 8192 / (a.input.classes * width), [&](int64_t begin, int64_t end) {
-    Tile<width> tile;
-    for (int64_t i = begin; i < end; ++i) {
-      tiles.locate(i, tile);
-      second_tile<T>(a, tile);
-    }
-  });
+  for_tiles(a.input, [&](const Tile<width>& tile) { second_tile<T>(a, tile); });
 }
 
 void cross_entropy(const CrossEntropyArgs& args, Stream) {

@@ -51,7 +51,8 @@ void along_rows(const DropoutArgs& a) {
       const int64_t first = unit % parts * run;
       for_words(a.call, static_cast<uint64_t>(a.call.offset + place.index), first, smaller(n, first + run),
                 [&](int64_t i, int64_t count, const uint32_t* words) {
-                  for (int64_t k = 0; k < count; ++k) y[place.memory + i + k] = mask.apply(x[place.memory + i + k], words[k]);
+                  for (int64_t k = 0; k < count; ++k)
+                    y[place.memory + i + k] = mask.apply(x[place.memory + i + k], words[k]);
                 });
     }
   });

@@ -35,10 +35,12 @@ WEFT_INLINE void for_rows_of(const MaxPool2dGeometry& g, int64_t rows, int64_t c
 }
 
 template <class T>
-WEFT_INLINE void window(const MaxPool2dGeometry& g, const T* image, int64_t y, int64_t x, int64_t m, T* out, int32_t* index) {
+WEFT_INLINE void window(const MaxPool2dGeometry& g, const T* image, int64_t y, int64_t x, int64_t m, T* out,
+                        int32_t* index) {
   using C = Compute<T>;
   const int64_t top = y * g.stride.h - g.padding.h, left = x * g.stride.w - g.padding.w;
-  const Inside rows = inside(top, g.kernel.h, g.dilation.h, g.in.h), columns = inside(left, g.kernel.w, g.dilation.w, g.in.w);
+  const Inside rows = inside(top, g.kernel.h, g.dilation.h, g.in.h),
+               columns = inside(left, g.kernel.w, g.dilation.w, g.in.w);
   C best[strip];
   int32_t at[strip];
   // The first pixel wins over no pixel even if it is -inf.
@@ -74,7 +76,8 @@ void forward(const MaxPool2dArgs& a) {
   });
 }
 
-// Every pixel asks the windows around it whether it was their maximum: nobody else writes there, and the order is fixed.
+// Every pixel asks the windows around it whether it was their maximum: nobody else writes there, and the order is
+// fixed.
 template <class T>
 void backward(const MaxPool2dBackwardArgs& a) {
   using C = Compute<T>;

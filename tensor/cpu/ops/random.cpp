@@ -46,7 +46,8 @@ WEFT_INLINE void sin_cos(float v, float& sine, float& cosine) {
   const float r = (quarters - static_cast<float>(q)) * 1.57079632679f;
   const float z = r * r;
   const float s = r + r * z * (-1.6666654611e-1f + z * (8.3321608736e-3f + z * -1.9515295891e-4f));
-  const float c = 1.0f - 0.5f * z + z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f + z * 2.443315711809948e-5f));
+  const float c =
+      1.0f - 0.5f * z + z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f + z * 2.443315711809948e-5f));
   const float a = q & 1 ? c : s, b = q & 1 ? s : c;
   sine = q & 2 ? -a : a;
   cosine = (q + 1) & 2 ? -b : b;

@@ -6,7 +6,8 @@ namespace weft {
 namespace {
 
 constexpr int64_t columns = 64;  // columns whose taps are worked out together, then used for every row of a piece
-constexpr int64_t sources = 32;  // source columns, likewise, in the backward pass; each with the weights of `taps` outputs
+// Source columns, likewise, in the backward pass, each with the weights of `taps` outputs.
+constexpr int64_t sources = 32;
 constexpr int64_t taps = 32;
 constexpr int64_t strip = 64;  // channels whose sums are kept side by side
 
@@ -76,7 +77,8 @@ struct Touching {
 
 /// The gradient of one source pixel: a sum over the outputs that touch it, in row-major order.
 template <class T, class C>
-WEFT_INLINE void collect(const ResizeBackwardArgs& a, const T* dy, const Touching<C>& rows, const Touching<C>& across, T* dx) {
+WEFT_INLINE void collect(const ResizeBackwardArgs& a, const T* dy, const Touching<C>& rows, const Touching<C>& across,
+                         T* dx) {
   for (int64_t c = 0; c < a.channels; c += strip) {
     const int64_t m = smaller(strip, a.channels - c);
     C sum[strip] = {};

@@ -32,8 +32,8 @@ WEFT_INLINE void softmax_long_row(const T* x, T* y, int64_t n) {
   });
 }
 
-// Positions side by side. Between the passes the exponentials lie in the buffer if it has room for all classes, else in y
-// if that is exact.
+// Positions side by side. Between the passes the exponentials lie in the buffer if it has room for all classes, else in
+// y if that is exact.
 template <class T>
 WEFT_INLINE void softmax_tile(const Tile<width>& tile, const T* x, T* y, int64_t n, int64_t step, Compute<T>* buffer) {
   using C = Compute<T>;
@@ -88,7 +88,7 @@ void forward(const SoftmaxArgs& a) {
   }
   const Tiles<width> tiles{a.outer, n, a.inner};
   parallel_for(tiles.count(), 1 + 8192 / (n * width), [&](int64_t begin, int64_t end) {
-    Compute<T> buffer[held * width] = {};
+    Compute<T> buffer[held * width];
     Tile<width> tile;
     for (int64_t i = begin; i < end; ++i) {
       tiles.locate(i, tile);
@@ -155,7 +155,7 @@ void backward(const SoftmaxBackwardArgs& a) {
   }
   const Tiles<width> tiles{a.outer, a.n, a.inner};
   parallel_for(tiles.count(), 1 + 16384 / (a.n * width), [&](int64_t begin, int64_t end) {
-    Compute<T> g_buffer[held * width] = {}, y_buffer[held * width] = {};
+    Compute<T> g_buffer[held * width], y_buffer[held * width];
     Tile<width> tile;
     for (int64_t i = begin; i < end; ++i) {
       tiles.locate(i, tile);
