@@ -13,7 +13,10 @@ namespace {
 // As an operation of its own: the second derivative needs no bias.
 Tensor convolve(const Tensor& x, const Tensor& w, const Conv2dGeometry& geometry) {
   return conv2d(x, w,
-                {.stride = geometry.stride, .padding = geometry.padding, .dilation = geometry.dilation, .groups = geometry.groups});
+                {.stride = geometry.stride,
+                 .padding = geometry.padding,
+                 .dilation = geometry.dilation,
+                 .groups = geometry.groups});
 }
 
 }  // namespace
@@ -32,11 +35,12 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dOptions& options) {
   });
   if (!bias.defined()) return record("conv2d", y, std::move(by_x), std::move(by_w));
   return record("conv2d", y, std::move(by_x), std::move(by_w), edge(bias, [](const Tensor& dy) {
-                  return dy.sum({.axes = {0, 2, 3}});   // [O]
+                  return dy.sum({.axes = {0, 2, 3}});  // [O]
                 }));
 }
 
-Tensor autograd::conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_shape, const Conv2dGeometry& geometry) {
+Tensor autograd::conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_shape,
+                                       const Conv2dGeometry& geometry) {
   Tensor dx = ops::conv2d_input_gradient(dy, w, x_shape, geometry);
   if (!tracked(dy, w)) return dx;
   return record("conv2d_input_gradient", dx,
@@ -46,13 +50,13 @@ Tensor autograd::conv2d_input_gradient(const Tensor& dy, const Tensor& w, const 
                 }));
 }
 
-Tensor autograd::conv2d_weight_gradient(const Tensor& x, const Tensor& dy, const Shape& w_shape, const Conv2dGeometry& geometry) {
+Tensor autograd::conv2d_weight_gradient(const Tensor& x, const Tensor& dy, const Shape& w_shape,
+                                        const Conv2dGeometry& geometry) {
   Tensor dw = ops::conv2d_weight_gradient(x, dy, w_shape, geometry);
   if (!tracked(x, dy)) return dw;
   return record("conv2d_weight_gradient", dw,
-                edge(x, [dy = saved(dy), shape = x.shape(), geometry](const Tensor& g) {
-                  return conv2d_input_gradient(dy, g, shape, geometry);
-                }),
+                edge(x, [dy = saved(dy), shape = x.shape(),
+                         geometry](const Tensor& g) { return conv2d_input_gradient(dy, g, shape, geometry); }),
                 edge(dy, [x = saved(x), geometry](const Tensor& g) { return convolve(x, g, geometry); }));
 }
 

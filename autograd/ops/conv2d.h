@@ -21,8 +21,10 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dOptions& options = {
 
 namespace autograd {
 /// The gradients of conv2d by x (from dy and w) and by w (from x and dy), themselves recorded.
-Tensor conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_shape, const Conv2dGeometry& geometry = {});
-Tensor conv2d_weight_gradient(const Tensor& x, const Tensor& dy, const Shape& w_shape, const Conv2dGeometry& geometry = {});
+Tensor conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_shape,
+                             const Conv2dGeometry& geometry = {});
+Tensor conv2d_weight_gradient(const Tensor& x, const Tensor& dy, const Shape& w_shape,
+                              const Conv2dGeometry& geometry = {});
 }  // namespace autograd
 
 }  // namespace weft

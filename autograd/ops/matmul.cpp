@@ -63,7 +63,8 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   return autograd::record(
       "matmul", c,
       autograd::edge(a, [a = Operand(a), b = autograd::saved(b)](const Tensor& dc) { return left_gradient(dc, a, b); }),
-      autograd::edge(b, [a = autograd::saved(a), b = Operand(b)](const Tensor& dc) { return right_gradient(dc, a, b); }));
+      autograd::edge(b,
+                     [a = autograd::saved(a), b = Operand(b)](const Tensor& dc) { return right_gradient(dc, a, b); }));
 }
 
 }  // namespace weft

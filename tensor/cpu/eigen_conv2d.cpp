@@ -1,5 +1,6 @@
-// A convolution as products: the columns of a piece of the output (for each of its pixels, in a row, the input pixels under
-// the filter) times the filter. Depthwise ones, whose products would have one row and one column, run over the channels.
+// A convolution as products: the columns of a piece of the output (for each of its pixels, in a row, the input pixels
+// under the filter) times the filter. Depthwise ones, whose products would have one row and one column, run over the
+// channels.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -72,7 +73,8 @@ template <class T>
 class Buffers {
  public:
   Buffers(int64_t each, Stream stream)
-      : each_((each + 15) / 16 * 16), memory_(allocate_storage(static_cast<size_t>(each_ * team_size()) * sizeof(T), stream)) {}
+      : each_((each + 15) / 16 * 16),
+        memory_(allocate_storage(static_cast<size_t>(each_ * team_size()) * sizeof(T), stream)) {}
   T* next() { return static_cast<T*>(memory_->data()) + each_ * taken_.fetch_add(1); }
 
  private:
@@ -93,7 +95,8 @@ void forward(const Conv<T>& c, Stream stream) {
         pixel ? std::copy_n(pixel, c.in, place) : std::fill_n(place, c.in, T(0));
       });
       auto y = c.y_piece(n, g, first);
-      y.noalias() = eigen::Matrix<const T>(columns, y.rows(), c.width, eigen::Stride(c.width)) * c.filter(g).transpose();
+      y.noalias() =
+          eigen::Matrix<const T>(columns, y.rows(), c.width, eigen::Stride(c.width)) * c.filter(g).transpose();
       if (c.bias) y.rowwise() += eigen::Matrix<const T>(c.bias + g * c.out, 1, c.out, eigen::Stride(c.out)).row(0);
     }
   });
@@ -140,7 +143,8 @@ void filter(const Conv<T>& c, Stream stream) {
           const int64_t rows = std::min(piece, c.pixels - first);
           for (int64_t k = 0; k < rows; ++k) {
             const T* pixel = c.under(n, g, first + k, tap / c.p.kw, tap % c.p.kw);
-            pixel ? std::copy_n(pixel + from, count, columns + k * count) : std::fill_n(columns + k * count, count, T(0));
+            pixel ? std::copy_n(pixel + from, count, columns + k * count)
+                  : std::fill_n(columns + k * count, count, T(0));
           }
           dw.noalias() += eigen::Matrix<const T>(c.y_at(n, g, first), rows, c.out, eigen::Stride(c.p.o)).transpose() *
                           eigen::Matrix<const T>(columns, rows, count, eigen::Stride(count));
@@ -153,8 +157,9 @@ void filter(const Conv<T>& c, Stream stream) {
 // ---- depthwise: one input and one output channel per group
 
 template <class T>
-using Channels = Eigen::Map<std::conditional_t<std::is_const_v<T>, const Eigen::Array<std::remove_const_t<T>, Eigen::Dynamic, 1>,
-                                               Eigen::Array<T, Eigen::Dynamic, 1>>>;
+using Channels =
+    Eigen::Map<std::conditional_t<std::is_const_v<T>, const Eigen::Array<std::remove_const_t<T>, Eigen::Dynamic, 1>,
+                                  Eigen::Array<T, Eigen::Dynamic, 1>>>;
 
 constexpr int64_t lanes = 64;  // channels of one task
 
@@ -230,9 +235,12 @@ void conv2d(const Conv2dArgs& args, Stream stream) {
   const Conv<T> c(args);
   if (c.in == 1 && c.out == 1 && args.groups > 1) return depthwise(c, stream);
   switch (args.pass) {
-    case ConvPass::forward: return forward(c, stream);
-    case ConvPass::data: return data(c, stream);
-    case ConvPass::filter: return filter(c, stream);
+    case ConvPass::forward:
+      return forward(c, stream);
+    case ConvPass::data:
+      return data(c, stream);
+    case ConvPass::filter:
+      return filter(c, stream);
   }
 }
 

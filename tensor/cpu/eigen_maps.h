@@ -1,5 +1,5 @@
-// Eigen's view of our memory. Included by the baseline's eigen_*.cpp only: compiled for a newer instruction set, Eigen's
-// functions could end up in everybody's program.
+// Eigen's view of our memory. Included by the baseline's eigen_*.cpp only: compiled for a newer instruction set,
+// Eigen's functions could end up in everybody's program.
 #pragma once
 
 #define EIGEN_DONT_PARALLELIZE
@@ -14,10 +14,11 @@ namespace weft::cpu::eigen {
 using Stride = Eigen::OuterStride<>;
 
 template <class T, int order>
-using Map = Eigen::Map<
-    std::conditional_t<std::is_const_v<T>, const Eigen::Matrix<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic, order>,
-                       Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, order>>,
-    Eigen::Unaligned, Stride>;
+using Map =
+    Eigen::Map<std::conditional_t<std::is_const_v<T>,
+                                  const Eigen::Matrix<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic, order>,
+                                  Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, order>>,
+               Eigen::Unaligned, Stride>;
 
 /// A matrix whose rows are dense in memory, and one whose columns are.
 template <class T>

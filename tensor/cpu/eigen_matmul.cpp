@@ -32,18 +32,23 @@ template <class T, class A>
 void with_right(const MatmulArgs& p, const A& a_of) {
   const T* b = static_cast<const T*>(p.b);
   if (p.b_transposed)
-    multiply<T>(p, a_of, [&](int64_t i) { return eigen::Transposed<const T>(b + i * p.b_batch, p.k, p.n, eigen::Stride(p.b_row)); });
+    multiply<T>(p, a_of, [&](int64_t i) {
+      return eigen::Transposed<const T>(b + i * p.b_batch, p.k, p.n, eigen::Stride(p.b_row));
+    });
   else
-    multiply<T>(p, a_of, [&](int64_t i) { return eigen::Matrix<const T>(b + i * p.b_batch, p.k, p.n, eigen::Stride(p.b_row)); });
+    multiply<T>(p, a_of,
+                [&](int64_t i) { return eigen::Matrix<const T>(b + i * p.b_batch, p.k, p.n, eigen::Stride(p.b_row)); });
 }
 
 template <class T>
 void matmul(const MatmulArgs& p) {
   const T* a = static_cast<const T*>(p.a);
   if (p.a_transposed)
-    with_right<T>(p, [&](int64_t i) { return eigen::Transposed<const T>(a + i * p.a_batch, p.m, p.k, eigen::Stride(p.a_row)); });
+    with_right<T>(
+        p, [&](int64_t i) { return eigen::Transposed<const T>(a + i * p.a_batch, p.m, p.k, eigen::Stride(p.a_row)); });
   else
-    with_right<T>(p, [&](int64_t i) { return eigen::Matrix<const T>(a + i * p.a_batch, p.m, p.k, eigen::Stride(p.a_row)); });
+    with_right<T>(
+        p, [&](int64_t i) { return eigen::Matrix<const T>(a + i * p.a_batch, p.m, p.k, eigen::Stride(p.a_row)); });
 }
 
 }  // namespace

@@ -24,7 +24,9 @@ class Widened {
  public:
   Widened(DType half, Stream stream) : half_(half), stream_(stream) {}
 
-  Ref<Storage> make(int64_t numel) const { return allocate_storage(static_cast<size_t>(numel) * sizeof(float), stream_); }
+  Ref<Storage> make(int64_t numel) const {
+    return allocate_storage(static_cast<size_t>(numel) * sizeof(float), stream_);
+  }
   Ref<Storage> widen(int64_t numel, const void* x, const Collapsed* geometry = nullptr) const {
     Ref<Storage> wide = make(numel);
     copy_kernel({half_, DType::f32, numel, x, wide->data(), geometry}, stream_);
@@ -105,9 +107,12 @@ void conv2d_in_float(const Conv2dArgs& args, Stream stream) {
   wide.bias = bias ? bias->data() : nullptr;
   conv2d(wide, stream);
   switch (args.pass) {
-    case ConvPass::forward: return widened.narrow(y_numel, *y, args.y_data);
-    case ConvPass::data: return widened.narrow(x_numel, *x, args.x_data);
-    case ConvPass::filter: return widened.narrow(w_numel, *w, args.w_data);
+    case ConvPass::forward:
+      return widened.narrow(y_numel, *y, args.y_data);
+    case ConvPass::data:
+      return widened.narrow(x_numel, *x, args.x_data);
+    case ConvPass::filter:
+      return widened.narrow(w_numel, *w, args.w_data);
   }
 }
 

@@ -11,7 +11,8 @@ using onednn::Extents, onednn::Plan, onednn::PlanRef;
 // Below this number of multiplications the look-up of a primitive costs more than it may win over sgemm.
 constexpr int64_t sgemm_limit = 64 * 64 * 64;
 
-onednn::Layout matrices(const MatmulArgs& p, int64_t distance, int64_t rows, int64_t columns, int64_t row, bool transposed) {
+onednn::Layout matrices(const MatmulArgs& p, int64_t distance, int64_t rows, int64_t columns, int64_t row,
+                        bool transposed) {
   Extents extents{rows, columns}, strides{transposed ? 1 : row, transposed ? row : 1};
   if (p.batch > 1) {
     extents.insert(extents.begin(), distance > 0 ? p.batch : 1);

@@ -99,19 +99,23 @@ auto describe_backward(const Hint& hint, const Parts&... parts) {
 }
 #endif
 
-inline bool starts_with(const char* text, const char* start) { return std::strncmp(text, start, std::strlen(start)) == 0; }
+inline bool starts_with(const char* text, const char* start) {
+  return std::strncmp(text, start, std::strlen(start)) == 0;
+}
 
-/// Puts the primitive into the plan; false, and the plan stays empty, if it would be reference code.
+/// Puts the primitive into the plan; false, and the plan stays empty, if it would be reference code or, where
+/// `specialised` is asked for, one that goes by way of a general product.
 template <class P, class Description>
-bool adopt(Plan& plan, const Description& description) {
+bool adopt(Plan& plan, const Description& description, bool specialised = false) {
   if (!description || starts_with(description.impl_info_str(), "ref")) return false;
+  if (specialised && std::strstr(description.impl_info_str(), "gemm")) return false;
   plan.run = P(description);
   plan.scratch = description.scratchpad_desc().get_size();
   return true;
 }
 
-/// One run of a primitive: memory objects over pointers, and the C interface, which takes a plain array where that of C++
-/// takes a hash table.
+/// One run of a primitive: memory objects over pointers, and the C interface, which takes a plain array where that of
+/// C++ takes a hash table.
 class Call {
  public:
   void add(int argument, const Layout& layout, const void* data) {
@@ -125,7 +129,8 @@ class Call {
     add(DNNL_ARG_SCRATCHPAD, Layout({static_cast<int64_t>(bytes)}, memory::data_type::u8, memory::format_tag::a), data);
   }
   void run(const dnnl::primitive& primitive) {
-    dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive.get(), queue().get(), count_, args_), "a primitive failed");
+    dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive.get(), queue().get(), count_, args_),
+                            "a primitive failed");
   }
 
  private:

@@ -19,12 +19,14 @@ std::string to_string(const Padding& p) { return weft::to_string(Shape{p.top, p.
 void check_geometry(const char* operation, const Conv2dGeometry& g) {
   const auto positive = [](int64_t value) { return value >= 1 && value <= largest; };
   const auto natural = [](int64_t value) { return value >= 0 && value <= largest; };
-  WEFT_CHECK(ShapeError, positive(g.stride.h) && positive(g.stride.w) && positive(g.dilation.h) && positive(g.dilation.w) &&
-             positive(g.groups), operation, ": stride ", g.stride, ", dilation ", g.dilation, " and groups ", g.groups,
+  WEFT_CHECK(ShapeError,
+             positive(g.stride.h) && positive(g.stride.w) && positive(g.dilation.h) && positive(g.dilation.w) &&
+                 positive(g.groups),
+             operation, ": stride ", g.stride, ", dilation ", g.dilation, " and groups ", g.groups,
              " must be positive");
-  WEFT_CHECK(ShapeError, natural(g.padding.top) && natural(g.padding.bottom) && natural(g.padding.left) &&
-             natural(g.padding.right), operation, ": padding ", to_string(g.padding),
-             " (top, bottom, left, right) must not be negative");
+  WEFT_CHECK(ShapeError,
+             natural(g.padding.top) && natural(g.padding.bottom) && natural(g.padding.left) && natural(g.padding.right),
+             operation, ": padding ", to_string(g.padding), " (top, bottom, left, right) must not be negative");
 }
 
 // Checks that images of `x` and filters of `w` fit each other; everything but the pointers.
@@ -45,11 +47,31 @@ Conv2dArgs arguments(const char* operation, ConvPass pass, DType dtype, const Sh
   WEFT_CHECK(ShapeError, room_h >= 0 && room_w >= 0, operation, ": a filter of ", w[2], " x ", w[3], " with dilation ",
              g.dilation, " reaches ", reach_h, " x ", reach_w, ", more than images ", x, " with padding ",
              to_string(g.padding), "; the output would be empty");
-  return {.pass = pass, .dtype = dtype, .allow_tf32 = allow_tf32(), .n = x[0], .c = x[1], .h = x[2], .w = x[3],
-          .o = w[0], .kh = w[2], .kw = w[3], .oh = room_h / g.stride.h + 1, .ow = room_w / g.stride.w + 1,
-          .groups = g.groups, .stride_h = g.stride.h, .stride_w = g.stride.w, .dilation_h = g.dilation.h,
-          .dilation_w = g.dilation.w, .top = g.padding.top, .bottom = g.padding.bottom, .left = g.padding.left,
-          .right = g.padding.right, .x_data = nullptr, .w_data = nullptr, .y_data = nullptr, .bias = nullptr};
+  return {.pass = pass,
+          .dtype = dtype,
+          .allow_tf32 = allow_tf32(),
+          .n = x[0],
+          .c = x[1],
+          .h = x[2],
+          .w = x[3],
+          .o = w[0],
+          .kh = w[2],
+          .kw = w[3],
+          .oh = room_h / g.stride.h + 1,
+          .ow = room_w / g.stride.w + 1,
+          .groups = g.groups,
+          .stride_h = g.stride.h,
+          .stride_w = g.stride.w,
+          .dilation_h = g.dilation.h,
+          .dilation_w = g.dilation.w,
+          .top = g.padding.top,
+          .bottom = g.padding.bottom,
+          .left = g.padding.left,
+          .right = g.padding.right,
+          .x_data = nullptr,
+          .w_data = nullptr,
+          .y_data = nullptr,
+          .bias = nullptr};
 }
 
 void check_operands(const char* operation, const Tensor& a, const Tensor& b) {
@@ -62,8 +84,8 @@ void check_operands(const char* operation, const Tensor& a, const Tensor& b) {
 Shape output_shape(const Conv2dArgs& args) { return {args.n, args.o, args.oh, args.ow}; }
 
 void check_output(const char* operation, const Tensor& dy, const Conv2dArgs& args) {
-  WEFT_CHECK(ShapeError, dy.shape() == output_shape(args), operation, ": the gradient must have the shape of the output, ",
-             output_shape(args), ", got ", dy.shape());
+  WEFT_CHECK(ShapeError, dy.shape() == output_shape(args), operation,
+             ": the gradient must have the shape of the output, ", output_shape(args), ", got ", dy.shape());
 }
 
 Tensor channels_last(const Shape& shape, const Tensor& like) {

@@ -1,5 +1,7 @@
-// Convolution of images (cross-correlation, as everywhere in deep learning) and the two other products of its three operands.
-//   y[n, o, i, j] = bias[o] + sum_{c, p, q} x[n, c, i*stride + p*dilation - top, j*stride + q*dilation - left] w[o, c, p, q]
+// Convolution of images (cross-correlation, as everywhere in deep learning) and the two other products of its three
+// operands.
+//   y[n, o, i, j] = bias[o] + sum_{c, p, q} x[n, c, i*stride + p*dilation - top, j*stride + q*dilation - left] w[o, c,
+//   p, q]
 // where c runs over the input channels of o's group and x is zero outside.
 #pragma once
 
@@ -55,8 +57,11 @@ namespace ops {
 /// Any layout in; channels-last out. N = 0 gives an empty y. Throws ShapeError, DtypeError, DeviceError.
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dGeometry& geometry = {});
 /// The gradient of x: dy [N, O, oh, ow], w as in conv2d, x_shape [N, C, H, W] -> dx of x_shape, channels-last.
-Tensor conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_shape, const Conv2dGeometry& geometry = {});
-/// The gradient of w: x, dy as in conv2d, w_shape [O, C/groups, kh, kw] -> dw of w_shape, in memory O, kh, kw, C/groups.
-Tensor conv2d_weight_gradient(const Tensor& x, const Tensor& dy, const Shape& w_shape, const Conv2dGeometry& geometry = {});
+Tensor conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_shape,
+                             const Conv2dGeometry& geometry = {});
+/// The gradient of w: x, dy as in conv2d, w_shape [O, C/groups, kh, kw] -> dw of w_shape, in memory O, kh, kw,
+/// C/groups.
+Tensor conv2d_weight_gradient(const Tensor& x, const Tensor& dy, const Shape& w_shape,
+                              const Conv2dGeometry& geometry = {});
 }  // namespace ops
 }  // namespace weft

@@ -28,10 +28,10 @@ bool allow_tf32() noexcept;
 void set_allow_tf32(bool allow) noexcept;
 
 namespace ops {
-/// [..., M, K] x [..., K, N] -> [..., M, N], row-major; leading extents broadcast. A vector counts as [1, K] on the left
-/// and as [K, 1] on the right, and the result loses that extent. Operands of one floating dtype, in any layout: those
-/// whose rows or columns are dense are read in place. K = 0 gives zeros.
-/// Throws ShapeError `matmul: inner sizes differ, [8, 3] x [4, 5]`, and on rank 0; DtypeError; DeviceError.
+/// [..., M, K] x [..., K, N] -> [..., M, N], row-major; leading extents broadcast. A vector counts as [1, K] on the
+/// left and as [K, 1] on the right, and the result loses that extent. Operands of one floating dtype, in any layout:
+/// those whose rows or columns are dense are read in place. K = 0 gives zeros. Throws ShapeError `matmul: inner sizes
+/// differ, [8, 3] x [4, 5]`, and on rank 0; DtypeError; DeviceError.
 Tensor matmul(const Tensor& a, const Tensor& b);
 }  // namespace ops
 }  // namespace weft

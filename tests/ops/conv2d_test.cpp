@@ -70,9 +70,9 @@ void add(Op& op, const std::string& name, const Input& x, const Input& w, const 
          RowOptions options = {}, Op::Where where = Op::Where::current()) {
   std::vector<Input> inputs{x, w};
   if (bias) inputs.push_back(input({w.shape[0]}));
-  op.row(name, inputs,
-         [g](const Tensors& v) { return conv2d(v[0], v[1], with_bias(g, v.size() > 2 ? v[2] : Tensor())); },
-         [g](const Arrays& v) { return naive(v[0], v[1], g, v.size() > 2 ? &v[2] : nullptr); }, std::move(options), where);
+  op.row(
+      name, inputs, [g](const Tensors& v) { return conv2d(v[0], v[1], with_bias(g, v.size() > 2 ? v[2] : Tensor())); },
+      [g](const Arrays& v) { return naive(v[0], v[1], g, v.size() > 2 ? &v[2] : nullptr); }, std::move(options), where);
 }
 
 Input whole(const Shape& shape) { return input(shape).integers(-3, 3); }
@@ -91,7 +91,8 @@ OP_TABLE(conv2d) {
       {.stride = {2, 1}, .padding = {1, 0}, .dilation = {1, 3}});
   add(op, "dilation 4, padding 4", input({1, 2, 6, 5}), input({2, 2, 3, 3}), {.padding = 4, .dilation = 4});
   add(op, "padding of each side", input({2, 2, 4, 5}), input({3, 2, 3, 3}), {.padding = {2, 0, 1, 3}}, true);
-  add(op, "padding of each side, stride 2", input({1, 2, 5, 6}), input({3, 2, 3, 3}), {.stride = 2, .padding = {0, 1, 0, 1}});
+  add(op, "padding of each side, stride 2", input({1, 2, 5, 6}), input({3, 2, 3, 3}),
+      {.stride = 2, .padding = {0, 1, 0, 1}});
   add(op, "more padding than filter", input({1, 2, 3, 3}), input({2, 2, 2, 2}), {.padding = 3});
   add(op, "rows left over", input({1, 2, 8, 7}), input({2, 2, 3, 3}), {.stride = 3});
   add(op, "groups", input({2, 6, 5, 4}), input({4, 3, 3, 3}), {.padding = 1, .groups = 2}, true);
@@ -104,34 +105,62 @@ OP_TABLE(conv2d) {
   add(op, "whole numbers, 17 channels", whole({1, 17, 5, 5}), whole({9, 17, 3, 3}), {.padding = 1}, false,
       {.dtypes = {DType::f64, DType::f32}, .exact = true});
   add(op, "no images", input({0, 3, 5, 6}), input({4, 3, 3, 3}), {.padding = 1}, true);
-  op.error<ShapeError>("channels", "conv2d: images [2, 3, 8, 8] have 3 channels, filter [4, 2, 3, 3] with groups 1 takes 2",
-                       [] { conv2d(ones({2, 3, 8, 8}), ones({4, 2, 3, 3})); })
+  op.error<ShapeError>("channels",
+                       "conv2d: images [2, 3, 8, 8] have 3 channels, filter [4, 2, 3, 3] with groups 1 takes 2",
+                       [] {
+                         conv2d(ones({2, 3, 8, 8}), ones({4, 2, 3, 3}));
+                       })
       .error<ShapeError>("groups", "conv2d: groups 3 do not divide the 4 output channels of filter [4, 1, 3, 3]",
-                         [] { conv2d(ones({2, 3, 8, 8}), ones({4, 1, 3, 3}), {.groups = 3}); })
-      .error<ShapeError>("no output", "conv2d: a filter of 3 x 3 with dilation (4, 4) reaches 9 x 9, more than images "
+                         [] {
+                           conv2d(ones({2, 3, 8, 8}), ones({4, 1, 3, 3}), {.groups = 3});
+                         })
+      .error<ShapeError>("no output",
+                         "conv2d: a filter of 3 x 3 with dilation (4, 4) reaches 9 x 9, more than images "
                          "[1, 1, 4, 9] with padding [1, 1, 1, 1]; the output would be empty",
-                         [] { conv2d(ones({1, 1, 4, 9}), ones({1, 1, 3, 3}), {.padding = 1, .dilation = 4}); })
+                         [] {
+                           conv2d(ones({1, 1, 4, 9}), ones({1, 1, 3, 3}), {.padding = 1, .dilation = 4});
+                         })
       .error<ShapeError>("rank of images", "conv2d: images must be [N, C, H, W] with C, H, W > 0, got [3, 8, 8]",
-                         [] { conv2d(ones({3, 8, 8}), ones({4, 3, 3, 3})); })
+                         [] {
+                           conv2d(ones({3, 8, 8}), ones({4, 3, 3, 3}));
+                         })
       .error<ShapeError>("empty images", "conv2d: images must be [N, C, H, W] with C, H, W > 0, got [1, 3, 0, 8]",
-                         [] { conv2d(ones({1, 3, 0, 8}), ones({4, 3, 1, 1})); })
+                         [] {
+                           conv2d(ones({1, 3, 0, 8}), ones({4, 3, 1, 1}));
+                         })
       .error<ShapeError>("filter", "conv2d: the filter must be [O, C/groups, kh, kw] without zeros, got [4, 3, 3]",
-                         [] { conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3})); })
+                         [] {
+                           conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3}));
+                         })
       .error<ShapeError>("stride", "conv2d: stride (0, 1), dilation (1, 1) and groups 1 must be positive",
-                         [] { conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3, 3}), {.stride = {0, 1}}); })
+                         [] {
+                           conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3, 3}), {.stride = {0, 1}});
+                         })
       .error<ShapeError>("padding", "conv2d: padding [0, 0, -1, 0] (top, bottom, left, right) must not be negative",
-                         [] { conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3, 3}), {.padding = {0, 0, -1, 0}}); })
+                         [] {
+                           conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3, 3}), {.padding = {0, 0, -1, 0}});
+                         })
       .error<ShapeError>("bias", "conv2d: the bias must have one value per output channel, [4], got [3]",
-                         [] { conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3, 3}), {.bias = ones({3})}); })
-      .error<ShapeError>("gradient", "conv2d_input_gradient: the gradient must have the shape of the output, [1, 4, 6, 6], "
+                         [] {
+                           conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3, 3}), {.bias = ones({3})});
+                         })
+      .error<ShapeError>("gradient",
+                         "conv2d_input_gradient: the gradient must have the shape of the output, [1, 4, 6, 6], "
                          "got [1, 4, 6, 5]",
-                         [] { ops::conv2d_input_gradient(ones({1, 4, 6, 5}), ones({4, 3, 3, 3}), {1, 3, 8, 8}); })
+                         [] {
+                           ops::conv2d_input_gradient(ones({1, 4, 6, 5}), ones({4, 3, 3, 3}), {1, 3, 8, 8});
+                         })
       .error<DtypeError>("integers", "conv2d: needs a floating dtype, got int32; convert with .to(DType::f32)",
-                         [] { conv2d(ones({1, 3, 8, 8}, {.dtype = DType::i32}), ones({4, 3, 3, 3})); })
+                         [] {
+                           conv2d(ones({1, 3, 8, 8}, {.dtype = DType::i32}), ones({4, 3, 3, 3}));
+                         })
       .error<DtypeError>("two dtypes", "conv2d: dtypes float32 and float16 differ; convert one with .to(dtype)",
-                         [] { conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3, 3}, {.dtype = DType::f16})); })
-      .error<DeviceError>("two devices", "conv2d: operands on cpu:0 and cpu:1; move one with .to(cpu:0)",
-                          [] { conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3, 3}, {.device = "cpu:1"})); });
+                         [] {
+                           conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3, 3}, {.dtype = DType::f16}));
+                         })
+      .error<DeviceError>("two devices", "conv2d: operands on cpu:0 and cpu:1; move one with .to(cpu:0)", [] {
+        conv2d(ones({1, 3, 8, 8}), ones({4, 3, 3, 3}, {.device = "cpu:1"}));
+      });
 }
 
 namespace {
@@ -169,17 +198,20 @@ TEST_CASE("conv2d: the three passes give the sums of the loops, for any number o
   for (const Case& c : cases()) {
     const Array x = make_values(whole(c.x), 1), w = make_values(whole(c.w), 2);
     const Array dy = make_values(whole(output_of(c.x, c.w, c.geometry)), 3);
-    const Array y = naive(x, w, c.geometry), dx = naive_dx(dy, w, c.x, c.geometry), dw = naive_dw(x, dy, c.w, c.geometry);
+    const Array y = naive(x, w, c.geometry), dx = naive_dx(dy, w, c.x, c.geometry),
+                dw = naive_dw(x, dy, c.w, c.geometry);
     for (const DType dtype : {DType::f32, DType::f64, DType::f16, DType::bf16}) {
       const Tensor tx = make_tensor(x, dtype), tw = make_tensor(w, dtype), tdy = make_tensor(dy, dtype);
       for (const int threads : {1, 2, 3}) {
         const ThreadsGuard guard(threads);
-        INFO(to_string(c.x), " by ", to_string(c.w), ", groups ", c.geometry.groups, ", ", name_of(dtype), ", threads ", threads);
+        INFO(to_string(c.x), " by ", to_string(c.w), ", groups ", c.geometry.groups, ", ", name_of(dtype), ", threads ",
+             threads);
         const Tensor got = ops::conv2d(tx, tw, {}, c.geometry);
         CHECK(got.is_contiguous(Layout::channels_last));
         CHECK(difference(to_array(got), rounded(y, dtype), {}) == "");
         CHECK(difference(to_array(ops::conv2d_input_gradient(tdy, tw, c.x, c.geometry)), rounded(dx, dtype), {}) == "");
-        CHECK(difference(to_array(ops::conv2d_weight_gradient(tx, tdy, c.w, c.geometry)), rounded(dw, dtype), {}) == "");
+        CHECK(difference(to_array(ops::conv2d_weight_gradient(tx, tdy, c.w, c.geometry)), rounded(dw, dtype), {}) ==
+              "");
       }
     }
   }

@@ -77,15 +77,16 @@ OP_TABLE(matmul) {
       .row("vector by matrix", {input({6}), input({6, 4})}, product, naive)
       .row("batch by vector", {input({2, 4, 3}), input({3})}, product, naive)
       .row("vector by batch", {input({3}), input({2, 3, 4})}, product, naive)
-      .row("both transposed", {input({5, 3}), input({4, 5})},
-           [](const Tensors& v) { return matmul(v[0].transpose(), v[1].transpose()); },
-           [](const Arrays& v) {
-             Array c({v[0].size(1), v[1].size(0)});
-             for (int64_t i = 0; i < c.size(0); ++i)
-               for (int64_t j = 0; j < c.size(1); ++j)
-                 for (int64_t p = 0; p < v[0].size(0); ++p) c(i, j) += v[0](p, i) * v[1](j, p);
-             return c;
-           })
+      .row(
+          "both transposed", {input({5, 3}), input({4, 5})},
+          [](const Tensors& v) { return matmul(v[0].transpose(), v[1].transpose()); },
+          [](const Arrays& v) {
+            Array c({v[0].size(1), v[1].size(0)});
+            for (int64_t i = 0; i < c.size(0); ++i)
+              for (int64_t j = 0; j < c.size(1); ++j)
+                for (int64_t p = 0; p < v[0].size(0); ++p) c(i, j) += v[0](p, i) * v[1](j, p);
+            return c;
+          })
       .row("whole numbers", {whole({17, 40}), whole({40, 19})}, product, naive, {.exact = true})
       .row("whole numbers, batched", {whole({3, 9, 33}), whole({3, 33, 20})}, product, naive,
            {.dtypes = {DType::f64, DType::f32}, .exact = true})
@@ -94,19 +95,33 @@ OP_TABLE(matmul) {
       .row("nothing to add up", {input({2, 0}), input({0, 3})}, product, naive)
       .row("no matrices", {input({0, 2, 3}), input({3, 4})}, product, naive)
       .error<ShapeError>("inner sizes", "matmul: inner sizes differ, [8, 3] x [4, 5]",
-                         [] { matmul(ones({8, 3}), ones({4, 5})); })
+                         [] {
+                           matmul(ones({8, 3}), ones({4, 5}));
+                         })
       .error<ShapeError>("inner sizes of a vector", "matmul: inner sizes differ, [3] x [4, 5]",
-                         [] { matmul(ones({3}), ones({4, 5})); })
+                         [] {
+                           matmul(ones({3}), ones({4, 5}));
+                         })
       .error<ShapeError>("batches", "matmul: batches do not broadcast, [2, 3, 4] x [5, 4, 3] (2 against 5)",
-                         [] { matmul(ones({2, 3, 4}), ones({5, 4, 3})); })
-      .error<ShapeError>("a scalar", "matmul: needs at least one dimension, got [] x [2, 2]; multiply by a scalar with *",
-                         [] { matmul(ones({}), ones({2, 2})); })
+                         [] {
+                           matmul(ones({2, 3, 4}), ones({5, 4, 3}));
+                         })
+      .error<ShapeError>("a scalar",
+                         "matmul: needs at least one dimension, got [] x [2, 2]; multiply by a scalar with *",
+                         [] {
+                           matmul(ones({}), ones({2, 2}));
+                         })
       .error<DtypeError>("integers", "matmul: needs a floating dtype, got int64; convert with .to(DType::f32)",
-                         [] { matmul(ones({2, 2}, {.dtype = DType::i64}), ones({2, 2}, {.dtype = DType::i64})); })
+                         [] {
+                           matmul(ones({2, 2}, {.dtype = DType::i64}), ones({2, 2}, {.dtype = DType::i64}));
+                         })
       .error<DtypeError>("two dtypes", "matmul: dtypes float32 and float64 differ; convert one with .to(dtype)",
-                         [] { matmul(ones({2, 2}), ones({2, 2}, {.dtype = DType::f64})); })
-      .error<DeviceError>("two devices", "matmul: operands on cpu:0 and cpu:1; move one with .to(cpu:0)",
-                          [] { matmul(ones({2, 2}), ones({2, 2}, {.device = "cpu:1"})); });
+                         [] {
+                           matmul(ones({2, 2}), ones({2, 2}, {.dtype = DType::f64}));
+                         })
+      .error<DeviceError>("two devices", "matmul: operands on cpu:0 and cpu:1; move one with .to(cpu:0)", [] {
+        matmul(ones({2, 2}), ones({2, 2}, {.device = "cpu:1"}));
+      });
 }
 
 namespace {
@@ -159,7 +174,8 @@ TEST_CASE("matmul: transposed views and slices are read where they lie") {
   matmul(a, b);
   CHECK(own == memory_stats(a.device()).allocations - again);
   const Tensor part = matmul(a.slice(1, 10, 60), b.slice(0, 10, 60).slice(1, 5, 45));
-  CHECK(difference(to_array(part), naive({to_array(a.slice(1, 10, 60)), to_array(b.slice(0, 10, 60).slice(1, 5, 45))}), {}) == "");
+  CHECK(difference(to_array(part), naive({to_array(a.slice(1, 10, 60)), to_array(b.slice(0, 10, 60).slice(1, 5, 45))}),
+                   {}) == "");
 }
 
 TEST_CASE("matmul: the gradient of a transposed view lies as that view") {
