@@ -110,10 +110,10 @@ cudaError_t enqueue(cudaStream_t stream, std::string name, std::function<void()>
 /// come from other threads. `ready` is asked again after every call into the simulator.
 cudaError_t enqueue_when(cudaStream_t stream, std::string name, std::function<bool()> ready, std::function<void()> run);
 
-/// Inside an operation: says that it touches these bytes. Device memory must be live, of the operation's device (or of
-/// `device`), initialised if read, and ordered against every other operation that touched it; pinned memory must be
-/// live. Reports otherwise, with `who` and the allocation's name; false if the bytes must not be touched. Call it once
-/// per operand, reads before writes; written bytes count as initialised afterwards.
+/// Says that the running operation (outside of one: the host) touches these bytes. Device memory must be live, of the
+/// operation's device (or of `device`), initialised if read, and ordered against every other operation that touched it;
+/// pinned memory must be live. Reports otherwise, with `who` and the allocation's name; false if the bytes must not be
+/// touched. Call it once per operand, reads before writes; written bytes count as initialised afterwards.
 bool check_range(const void* pointer, size_t bytes, Access access, const char* who, int device = any_device);
 /// check_range for `rows` pieces of `row_bytes`, `pitch` bytes apart.
 bool check_rows(const void* pointer, size_t rows, size_t row_bytes, size_t pitch, Access access, const char* who,

@@ -32,13 +32,11 @@ void stop(cudaError_t status, const char* what, const Attempt& attempt, const st
   stop_kernel(status, std::string(what) + ": " + sentence(attempt) + detail);
 }
 
-// One report per kind of fault, place in the code and allocation is enough.
-void note(const char* what, const Attempt& attempt, const std::string& detail) {
+// For faults after which the kernel goes on: one report per kind and place in the code is enough.
+void note(const char* what, const Attempt& attempt, const std::string& detail = "") {
   const std::string key = std::string(what) + code_place(attempt.pc);
   if (!already_reported(key)) report_once(key, std::string(what) + ": " + sentence(attempt) + detail);
 }
-
-void note_uninitialised(const Attempt& attempt) { note("uninitialised read", attempt, ""); }
 
 void note_race(const Attempt& attempt, const Entry& other, const char* other_verb) {
   const uint3 block = kernel.block;
@@ -50,7 +48,6 @@ void note_race(const Attempt& attempt, const Entry& other, const char* other_ver
   note("data race", attempt, ", which " + who + " " + other_verb + " with no barrier between");
 }
 
-// Why the bytes may not be touched. The common case, that they may, is one comparison.
 void stop_illegal(size_t offset, const Attempt& attempt) {
   if (first_without(offset, attempt.bytes, state_live) != offset + attempt.bytes) {
     stop(cudaErrorIllegalAddress, "out of bounds", attempt);
@@ -87,7 +84,7 @@ inline bool check_piece(size_t offset, size_t bytes, const Attempt& attempt) {
     stop_illegal(offset, attempt);
     return false;
   }
-  if (attempt.mode != Mode::write && !all_have(offset, bytes, state_initialised)) note_uninitialised(attempt);
+  if (attempt.mode != Mode::write && !all_have(offset, bytes, state_initialised)) note("uninitialised read", attempt);
   if (area != shared_area) {
     if (attempt.mode != Mode::write) order_read(offset, bytes);
     if (attempt.mode != Mode::read) order_write(offset, bytes);

@@ -6,6 +6,7 @@
 #include "../reports.h"
 #include "../runtime/status.h"
 #include "../streams/order.h"
+#include "../streams/stream.h"
 #include "allocations.h"
 #include "pinned.h"
 #include "shadow.h"
@@ -13,13 +14,12 @@
 namespace weft::sim {
 namespace {
 
-const char* verb(Access access) { return access == Access::read ? "reads" : "writes"; }
-
-// "cudaMemcpyAsync on stream 1 of cuda:0 reads 400 bytes from"
-std::string sentence(Access access, size_t bytes, const char* who) {
+// "cudaMemcpyAsync on stream 1 of cuda:0 reads 400 bytes at cuda:0 allocation #3 (…), +0x0"
+std::string sentence(Access access, const void* pointer, size_t bytes, const char* who) {
   std::string operation = operation_name(running.number);
   if (!operation.starts_with(who)) operation = std::string(who) + " in " + operation;
-  return operation + " " + verb(access) + " " + std::to_string(bytes) + " bytes at ";
+  return operation + (access == Access::read ? " reads " : " writes ") + std::to_string(bytes) + " bytes at " +
+         describe(pointer);
 }
 
 bool refuse(const std::string& text) {
@@ -33,22 +33,21 @@ bool refuse(const std::string& text) {
 bool touch(const void* pointer, size_t bytes, Access access, bool initialised, const char* who, int device) {
   if (bytes == 0 || is_registered(pointer)) return true;
   const size_t offset = region_offset(pointer);
-  const std::string what = describe(pointer);
-  if (offset < area_bytes || offset >= region_bytes) return refuse(sentence(access, bytes, who) + what);
+  const size_t end = offset + bytes;
+  if (offset < area_bytes || offset >= region_bytes) return refuse(sentence(access, pointer, bytes, who));
   const int owner = device_of_area(area_of(offset));
   if (owner >= 0 && owner != device) {
-    return refuse(sentence(access, bytes, who) + what +
-                  ", memory of another device than cuda:" + std::to_string(device));
+    return refuse("another device's pointer: " + sentence(access, pointer, bytes, who) +
+                  ", expected on cuda:" + std::to_string(device));
   }
-  const size_t dead = first_without(offset, bytes, state_live);
-  if (dead != offset + bytes) {
-    return refuse("out of bounds: " + sentence(access, bytes, who) + what +
+  if (const size_t dead = first_without(offset, bytes, state_live); dead != end) {
+    return refuse("out of bounds: " + sentence(access, pointer, bytes, who) +
                   (dead == offset ? "" : ": byte " + std::to_string(dead - offset) + " is " + describe_offset(dead)));
   }
   if (access != Access::write) {
-    const size_t unknown = initialised ? first_without(offset, bytes, state_initialised) : offset + bytes;
-    if (unknown != offset + bytes) {
-      report("uninitialised read: " + sentence(Access::read, bytes, who) + what + ": byte " +
+    const size_t unknown = initialised ? first_without(offset, bytes, state_initialised) : end;
+    if (unknown != end) {
+      report("uninitialised read: " + sentence(Access::read, pointer, bytes, who) + ": byte " +
              std::to_string(unknown - offset) + " was never written");
     }
     order_read(offset, bytes);
@@ -62,7 +61,16 @@ bool touch(const void* pointer, size_t bytes, Access access, bool initialised, c
 
 bool check_range(const void* pointer, size_t bytes, Access access, const char* who, int device) {
   Lock lock;
-  return touch(pointer, bytes, access, true, who, device == any_device ? running.device : device);
+  bool good = false;
+  const auto check = [&] {
+    good = touch(pointer, bytes, access, true, who, device == any_device ? running.device : device);
+  };
+  if (running.number == 0) {
+    run_on_host(who, check);
+  } else {
+    check();
+  }
+  return good;
 }
 
 bool check_rows(const void* pointer, size_t rows, size_t row_bytes, size_t pitch, Access access, const char* who,

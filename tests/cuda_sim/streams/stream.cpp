@@ -127,15 +127,14 @@ const Clock& clock_ahead(Stream& stream) {
   return stream.clock;
 }
 
-Operation& issue(Stream& stream, Issue what) {
+void issue(Stream& stream, Issue what) {
   if (stream.queue.size() >= queue_limit) {
     run_until([&] { return stream.queue.size() < queue_limit; }, what.name.c_str());
   }
   const uint32_t number = add_operation(info_for(what.name, what.kernel, stream.device, stream.number, stream.slot));
   clock_ahead(stream);
   stream.clock[stream.slot] = issued[stream.slot];
-  return stream.queue.emplace_back(
-      Operation{number, stream.clock, std::move(what.ready), std::move(what.run), what.kind});
+  stream.queue.push_back({number, stream.clock, std::move(what.ready), std::move(what.run), what.kind});
 }
 
 void count_as_run(const Stream& stream) { ++completed[stream.slot]; }

@@ -76,7 +76,7 @@ struct Issue {
   Kind kind = Kind::work;
 };
 /// Appends an operation; it happens after everything that the stream and the host know of by now.
-Operation& issue(Stream& stream, Issue what);
+void issue(Stream& stream, Issue what);
 /// The clock that the next operation of the stream will have, but for itself.
 const Clock& clock_ahead(Stream& stream);
 /// Whether the operation with this place in its line has run.
