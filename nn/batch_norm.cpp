@@ -1,8 +1,11 @@
 #include "weft/nn/batch_norm.h"
 
+#include <algorithm>
+
 #include "weft/autograd/ops/batch_norm.h"
 #include "weft/nn/sync_batch_norm.h"
 #include "weft/tensor/group.h"
+#include "weft/tensor/ops/copy.h"
 
 namespace weft::nn {
 
@@ -17,13 +20,37 @@ BatchNorm2d::BatchNorm2d(int64_t channels, const BatchNormOptions& options) : op
   running_var = Buffer(ones({channels}, host));
 }
 
+namespace {
+
+// Copies that belong to no rank of the group (their share of the batch was empty) take over the values of the first rank's.
+void update_idle_copies(const Buffer& buffer, const Group& group, const Tensor& updated) {
+  std::vector<Device> seen;
+  for (const Device device : buffer.devices()) {
+    const auto replica = std::count(seen.begin(), seen.end(), device);
+    const auto ranks = std::count(group.devices().begin(), group.devices().end(), device);
+    if (replica >= ranks) ops::copy_(buffer.at(static_cast<int>(seen.size())), updated, {}, "batch_norm");
+    seen.push_back(device);
+  }
+}
+
+}  // namespace
+
 Tensor BatchNorm2d::forward(const Tensor& x) const {
   const Device device = x.device();
   const Tensor gamma = weight.defined() ? weight.on(device) : Tensor();
   const Tensor beta = bias.defined() ? bias.on(device) : Tensor();
-  if (options_.sync && training() && current_rank().group)
-    return sync_batch_norm(x, gamma, beta, running_mean.on(device), running_var.on(device),
-                           {.eps = options_.eps, .momentum = options_.momentum, .training = true, .relu = options_.relu});
+  const RankContext rank = current_rank();
+  if (options_.sync && training() && rank.group) {
+    const Tensor mean = running_mean.on(device), var = running_var.on(device);
+    const Tensor y = sync_batch_norm(
+        x, gamma, beta, mean, var,
+        {.eps = options_.eps, .momentum = options_.momentum, .training = true, .relu = options_.relu});
+    if (rank.rank == 0) {
+      update_idle_copies(running_mean, *rank.group, mean);
+      update_idle_copies(running_var, *rank.group, var);
+    }
+    return y;
+  }
   return batch_norm(x, gamma, beta, running_mean.on(device), running_var.on(device),
                     {.eps = options_.eps, .momentum = options_.momentum, .training = training(), .relu = options_.relu});
 }

@@ -72,7 +72,7 @@ void Placed::to(std::span<const Device> devices) const {
     if (neighbour && s.shares_value)
       value = neighbour->value.detach();
     else if (neighbour || first().device() == device)
-      value = ops::clone(first().detach());
+      value = ops::clone((neighbour ? neighbour->value : first()).detach());
     else
       value = ops::to(first().detach(), device);
     if (s.request != GradReq::null) value.attach_grad(s.request);

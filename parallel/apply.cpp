@@ -15,8 +15,7 @@ void ApplyState::run(size_t i, int replica, const std::function<void()>& f) {
   if (!options.first_samples.empty()) mine.generator.set_first_sample(context.generator.first_sample() + options.first_samples[i]);
   try {
     const ContextGuard in_force(mine);
-    // Alone in a group of one there is nobody to meet.
-    const RankGuard as({group.size() > 1 ? &group : nullptr, position, replica});
+    const RankGuard as({&group, position, replica});
     f();
     generators[i] = default_generator();
     if (options.sync) current_stream(group.devices()[i]).synchronize();

@@ -82,9 +82,11 @@ TEST_SUITE("parallel/pool") {
     const auto fast = pool.put(1);
     CHECK(pool.get(fast) == 1);
     CHECK_FALSE(pool.get_for(std::chrono::milliseconds(5)).has_value());
-    pool.put(2);
-    CHECK(pool.get_any() == 2);
+    const auto behind = pool.put(2);  // in turn: to the worker that waits for the gate
+    pool.put(3);
+    CHECK(pool.get_any() == 3);
     gate.count_down();
+    CHECK(pool.get(behind) == 2);
     CHECK(pool.get(slow) == 0);
     CHECK_THROWS_AS(pool.get(slow), Error);
     CHECK_THROWS_AS(pool.get(), Error);
