@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/cuda/devices.h"
+#include "devices.h"
 #include "weft/cuda/dnn_plan.h"
 
 using namespace weft;
