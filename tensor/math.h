@@ -140,13 +140,15 @@ WEFT_INLINE float pow(float x, float y) {
                    (1.0 / 5040 + r * (1.0 / 40320 + r * 1.0 / 362880))))))));
   const uint64_t scale = (__builtin_bit_cast(uint64_t, shifted) - 0x4338000000000000u + 1023u) << 52;
   const float size = static_cast<float>(e * __builtin_bit_cast(double, scale));
-  const float magnitude = a == 1.0f && y == y ? 1.0f : size;
-  const bool whole = __builtin_floorf(y) == y;
-  const bool odd = whole && __builtin_floorf(y * 0.5f) != y * 0.5f;
-  const bool real = whole || a == 0.0f || a == infinity;
-  const float reflected = odd ? -magnitude : real ? magnitude : nan;
+  // Choices between numbers, not between conditions: y may be the same for a whole loop, and then this still vectorises.
+  const float whole = __builtin_floorf(y) == y ? 1.0f : nan;
+  const float odd = __builtin_floorf(y * 0.5f) != y * 0.5f ? -whole : whole;
+  const float one = y == y ? 1.0f : y;
+  const float magnitude = a == 1.0f ? one : size;
+  const float even = a == 0.0f ? magnitude : a == infinity ? magnitude : magnitude * whole;
+  const float reflected = odd < 0.0f ? -magnitude : even;
   const float power = static_cast<int32_t>(detail::float_bits(x)) < 0 ? reflected : magnitude;
-  return y == 0.0f || x == 1.0f ? 1.0f : power;
+  return x == 1.0f ? 1.0f : y == 0.0f ? 1.0f : power;
 }
 
 #endif

@@ -93,6 +93,30 @@ Collapsed dense(int64_t numel, int64_t b_stride) {
   return g;
 }
 
+// Many short rows, contiguous one after another, against one row that repeats (a bias per channel, channels-last): several
+// rows become one, against that row written several times.
+template <class W>
+bool run_repeated(Loop<W, W> loop, double p, const Collapsed& g, const void* a, const void* b, void* out) {
+  if (g.rank != 2) return false;
+  const int64_t columns = g.extent[1];
+  const auto has_strides = [&](int k, int64_t outer) { return g.stride[k][0] == outer && g.stride[k][1] == 1; };
+  const bool b_repeats = has_strides(1, columns) && has_strides(2, 0), a_repeats = has_strides(2, columns) && has_strides(1, 0);
+  if (columns > stage / 2 || !has_strides(0, columns) || !(a_repeats || b_repeats)) return false;
+  const int64_t rows = stage / columns;
+  W repeated[stage];
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t i = 0; i < columns; ++i) repeated[r * columns + i] = static_cast<const W*>(b_repeats ? b : a)[i];
+  const W* const full = static_cast<const W*>(b_repeats ? a : b);
+  parallel_for(g.extent[0], grain / columns, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row += rows) {
+      const int64_t n = smaller(rows, end - row) * columns;
+      const W* const x = full + row * columns;
+      loop(p, n, b_repeats ? x : repeated, 1, b_repeats ? repeated : x, 1, static_cast<W*>(out) + row * columns);
+    }
+  });
+  return true;
+}
+
 template <class W, class Out>
 void run(Loop<W, Out> loop, double p, const Collapsed& g, const void* a, const Access<W>& a_access, const void* b,
          const Access<W>& b_access, void* out, const Access<Out>& to) {
@@ -114,6 +138,7 @@ void binary(const BinaryArgs& args, Stream) {
       return loop(args.p, args.numel, static_cast<const W*>(args.a), 1, static_cast<const W*>(args.b), 1,
                   static_cast<W*>(args.out));
     const Collapsed& g = args.geometry ? *args.geometry : dense(args.numel, 1);
+    if (access.native && run_repeated<W>(loop, args.p, g, args.a, args.b, args.out)) return;
     run(loop, args.p, g, args.a, access, args.b, access, args.out, access);
   });
 }

@@ -18,11 +18,20 @@ int transposed_dimension(const Collapsed& g) {
   return -1;
 }
 
-// Tiles of `tile` positions of the dimension that is contiguous in x times a stretch of the one contiguous in y, so that
-// the lines of both stay in the cache.
+// Tiles of a cache line of the dimension that is contiguous in x, by few enough of the one contiguous in y that their lines
+// stay in the cache also where they lie a power of two apart. Each goes through a small buffer, so that memory is read and
+// written in runs.
+template <int64_t tile, int64_t stretch, class T>
+WEFT_INLINE void transpose_tile(const T* x, int64_t x_step, T* y, int64_t y_step) {
+  T buffer[tile * stretch];
+  for (int64_t i = 0; i < stretch; ++i)
+    for (int64_t r = 0; r < tile; ++r) buffer[r * stretch + i] = x[i * x_step + r];
+  for (int64_t r = 0; r < tile; ++r) __builtin_memcpy(y + r * y_step, buffer + r * stretch, stretch * sizeof(T));
+}
+
 template <class T>
 void transpose(const Collapsed& g, int across, const T* x, T* y) {
-  constexpr int64_t tile = 64 / sizeof(T), stretch = 128;
+  constexpr int64_t tile = 64 / sizeof(T), stretch = 8;
   const int last = g.rank - 1;
   const int64_t rows = g.extent[across], columns = g.extent[last];
   const int64_t y_step = g.stride[0][across], x_step = g.stride[1][last];
@@ -39,12 +48,15 @@ void transpose(const Collapsed& g, int across, const T* x, T* y) {
     for_rows<3>(rest, begin, end, [=](const int64_t* offset, int64_t) {
       const int64_t height = smaller(tile, rows - offset[2]);
       for (int64_t c = 0; c < columns; c += stretch) {
-        const int64_t width = smaller(stretch, columns - c);
-        for (int64_t r = 0; r < height; ++r) {
-          T* const to = y + offset[0] + r * y_step + c;
-          const T* const from = x + offset[1] + r + c * x_step;
-          for (int64_t i = 0; i < width; ++i) to[i] = from[i * x_step];
+        T* const to = y + offset[0] + c;
+        const T* const from = x + offset[1] + c * x_step;
+        if (height == tile && columns - c >= stretch) {
+          transpose_tile<tile, stretch>(from, x_step, to, y_step);
+          continue;
         }
+        const int64_t width = smaller(stretch, columns - c);
+        for (int64_t r = 0; r < height; ++r)
+          for (int64_t i = 0; i < width; ++i) to[r * y_step + i] = from[r + i * x_step];
       }
     });
   });
@@ -81,7 +93,7 @@ template <class W, class To>
 void convert_from(const W* x, void* y, int64_t n) {
   To* const to = static_cast<To*>(y);
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) to[i] = convert<To>(x[i]);
+  for (int64_t i = 0; i < n; ++i) assign(to[i], convert<To>(x[i]));
 }
 
 template <class W>

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t grain = 32768;
 constexpr int64_t max_chunks = 64;
 constexpr int64_t width = 128;  // columns that are summed side by side
-constexpr int64_t run_length = 64;  // values added in a lane before it goes to the total
+constexpr int64_t run_length = 16;  // values added in a lane before it goes to the total
 
 /// What a sum of W is held in, beyond a short run of it.
 template <class W>
@@ -28,12 +28,14 @@ struct Sum {
   const W* load(const void* x, int64_t offset, int64_t stride, int64_t n, W* buffer) const {
     return access.load(access.at(x, offset), stride, n, buffer);
   }
-  void store(int64_t k, Total<W> total) const {
+  // n <= width sums to outputs from k on.
+  void store(int64_t k, const Total<W>* total, int64_t n) const {
     if constexpr (std::is_integral_v<W>) {
-      static_cast<int64_t*>(args.y)[k] = total;
+      for (int64_t j = 0; j < n; ++j) static_cast<int64_t*>(args.y)[k + j] = total[j];
     } else {
-      const W value = static_cast<W>(total / args.divisor);
-      access.store(access.at(args.y, k), 1, 1, &value);
+      W values[width];
+      for (int64_t j = 0; j < n; ++j) values[j] = static_cast<W>(total[j] / args.divisor);
+      access.store(access.at(args.y, k), 1, n, values);
     }
   }
 };
@@ -43,8 +45,8 @@ int64_t chunks_of(int64_t elements) { return larger<int64_t>(1, smaller(elements
 // n elements, `stride` apart. Lanes side by side keep the additions independent; each sums at most run_length values at a time.
 template <class W>
 Total<W> sum_stretch(const Sum<W>& sum, const void* x, int64_t stride, int64_t n) {
-  constexpr int64_t lanes = 32;
-  Total<W> total = 0;
+  constexpr int64_t lanes = 32, groups = 8;
+  Total<W> totals[groups] = {};
   W buffer[stage];
   int64_t i = 0;
   while (n - i >= lanes) {
@@ -59,8 +61,10 @@ Total<W> sum_stretch(const Sum<W>& sum, const void* x, int64_t stride, int64_t n
       }
       i += m;
     }
-    for (int64_t l = 0; l < lanes; ++l) total += static_cast<Total<W>>(lane[l]);
+    for (int64_t l = 0; l < lanes; l += groups)
+      for (int64_t j = 0; j < groups; ++j) totals[j] += static_cast<Total<W>>(lane[l + j]);
   }
+  Total<W> total = ((totals[0] + totals[4]) + (totals[2] + totals[6])) + ((totals[1] + totals[5]) + (totals[3] + totals[7]));
   if (i == n) return total;
   const W* const v = sum.load(x, i * stride, stride, n - i, buffer);
   for (int64_t l = 0; l < n - i; ++l) total += static_cast<Total<W>>(v[l]);
@@ -84,7 +88,13 @@ class RowSum {
       int64_t k = begin;
       const int64_t kept_step = kept_.stride[0][kept_.rank - 1];
       for_rows<1>(kept_, begin, end, [&, this](const int64_t* offset, int64_t n) {
-        for (int64_t i = 0; i < n; ++i, ++k) sum_.store(k, total(sum_.at(offset[0] + i * kept_step)));
+        Total<W> sums[width];
+        for (int64_t i = 0; i < n; i += width) {
+          const int64_t m = smaller(width, n - i);
+          for (int64_t j = 0; j < m; ++j) sums[j] = total(sum_.at(offset[0] + (i + j) * kept_step));
+          sum_.store(k, sums, m);
+          k += m;
+        }
       });
     });
   }
@@ -112,9 +122,8 @@ class RowSum {
       parallel_for(chunks_, 1, [&](int64_t begin, int64_t end) {
         for (int64_t c = begin; c < end; ++c) part[c] = chunk(x, c);
       });
-      Total<W> total = 0;
-      for (int64_t c = 0; c < chunks_; ++c) total += part[c];
-      sum_.store(k, total);
+      for (int64_t c = 1; c < chunks_; ++c) part[0] += part[c];
+      sum_.store(k, part, 1);
     }
   }
 
@@ -147,8 +156,9 @@ class ColumnSum {
     const int64_t work = rows_.numel * smaller(all_, width);
     parallel_for(pieces, larger<int64_t>(1, grain / work), [this](int64_t begin, int64_t end) {
       for (int64_t piece = begin; piece < end; ++piece) {
-        Total<W> total[width] = {}, part[width];
-        for (int64_t c = 0; c < chunks_; ++c) {
+        Total<W> total[width], part[width];
+        chunk(piece, 0, total);
+        for (int64_t c = 1; c < chunks_; ++c) {
           chunk(piece, c, part);
           for (int64_t j = 0; j < columns(piece); ++j) total[j] += part[j];
         }
@@ -197,8 +207,7 @@ class ColumnSum {
       for (int64_t j = 0; j < wide; ++j) total[j] += total[f * wide + j];
   }
   void store(int64_t piece, const Total<W>* total) const {
-    const int64_t k = piece / tiles_ * all_ + first(piece);
-    for (int64_t j = 0; j < columns(piece); ++j) sum_.store(k + j, total[j]);
+    sum_.store(piece / tiles_ * all_ + first(piece), total, columns(piece));
   }
   void share_chunks(int64_t piece) const {
     Total<W> part[max_chunks][width];

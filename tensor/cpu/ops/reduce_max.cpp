@@ -21,30 +21,31 @@ struct Best {
   int64_t at;
 };
 
-// The best of n elements, numbered from `first`, put against `best`, which holds an earlier one if first > 0.
+// The best of n elements, numbered from `first`, put against `best`, which holds an earlier one if first > 0: their largest
+// is found side by side; where it lies is asked only if it matters.
 template <class W>
 void scan(const W* v, int64_t n, int64_t first, Best<W>& best) {
-  int64_t i = 0;
-  if (first == 0) best = {v[i++], 0};
-  for (; i < n; ++i)
-    if (beats(v[i], best.value)) best = {v[i], first + i};
+  W top = v[0];
+  int32_t nans = 0;
+#pragma omp simd reduction(max : top) reduction(| : nans)
+  for (int64_t i = 0; i < n; ++i) {
+    top = v[i] > top ? v[i] : top;
+    nans |= static_cast<int32_t>(v[i] != v[i]);
+  }
+  if (first > 0 && !nans && !beats(top, best.value)) return;
+  if (first > 0 && best.value != best.value) return;
+  int64_t at = 0;
+  while (nans ? v[at] == v[at] : v[at] != top) ++at;
+  best = {v[at], first + at};
 }
 
-// The same for a stretch in memory: buffers full are first asked, side by side, whether they hold anything better.
+// The same for a stretch in memory.
 template <class W>
 void scan_stretch(const Access<W>& access, const void* x, int64_t stride, int64_t n, int64_t first, Best<W>& best) {
   W buffer[stage];
   for (int64_t i = 0; i < n; i += stage) {
     const int64_t m = smaller(stage, n - i);
-    const W* const v = access.load(access.at(x, i * stride), stride, m, buffer);
-    if (first + i > 0 && m == stage) {
-      const W bound = best.value;
-      int32_t better = 0;
-#pragma omp simd reduction(| : better)
-      for (int64_t l = 0; l < stage; ++l) better |= static_cast<int32_t>(v[l] > bound) | static_cast<int32_t>(v[l] != v[l]);
-      if (!better) continue;
-    }
-    scan(v, m, first + i, best);
+    scan(access.load(access.at(x, i * stride), stride, m, buffer), m, first + i, best);
   }
 }
 
@@ -67,6 +68,11 @@ void max_rows(const Max<W>& max) {
   // Elements begin … end of one output, numbered from 0 as a whole, so that chunks can be put together afterwards.
   const auto best_of = [&](const void* x, int64_t begin, int64_t end) {
     Best<W> best{};
+    if (reduced.rank == 1) {
+      scan_stretch(max.access, max.access.at(x, begin * step), step, end - begin, 0, best);
+      best.at += begin;
+      return best;
+    }
     int64_t seen = 0;
     for_rows<1>(reduced, begin, end, [&](const int64_t* offset, int64_t n) {
       scan_stretch(max.access, max.access.at(x, offset[0]), step, n, seen, best);
@@ -78,10 +84,14 @@ void max_rows(const Max<W>& max) {
   const int64_t chunks = larger<int64_t>(1, smaller(reduced.numel / (2 * grain), max_chunks));
   if (kept.numel >= max_chunks || chunks == 1) {
     parallel_for(kept.numel, larger<int64_t>(1, grain / reduced.numel), [&](int64_t begin, int64_t end) {
-      for (int64_t k = begin; k < end; ++k) {
-        const Best<W> best = best_of(max.at(offset_of(kept, 0, k)), 0, reduced.numel);
-        max.store(k, best.value, best.at);
-      }
+      int64_t k = begin;
+      const int64_t kept_step = kept.stride[0][kept.rank - 1];
+      for_rows<1>(kept, begin, end, [&](const int64_t* offset, int64_t n) {
+        for (int64_t i = 0; i < n; ++i, ++k) {
+          const Best<W> best = best_of(max.at(offset[0] + i * kept_step), 0, reduced.numel);
+          max.store(k, best.value, best.at);
+        }
+      });
     });
     return;
   }
