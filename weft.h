@@ -1,4 +1,4 @@
-// weft in one header: tensors, recorded operations, the tape.
+// weft in one header: tensors, recorded operations, the tape, modules, several devices.
 #pragma once
 
 #include "weft/autograd/backward.h"
@@ -6,7 +6,15 @@
 #include "weft/autograd/gradcheck.h"
 #include "weft/autograd/record.h"
 #include "weft/autograd/record_scope.h"
+#include "weft/nn/nn.h"
+#include "weft/nn/optim/optimizer.h"
 #include "weft/ops.h"  // every file of autograd/ops/; written by the build
+#include "weft/parallel/backward.h"
+#include "weft/parallel/data_parallel.h"
+#include "weft/parallel/errors.h"
+#include "weft/parallel/parallel.h"
+#include "weft/parallel/split.h"
+#include "weft/parallel/trainer.h"
 #include "weft/tensor/device.h"
 #include "weft/tensor/dtype.h"
 #include "weft/tensor/error.h"
