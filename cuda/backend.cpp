@@ -114,8 +114,10 @@ void CudaBackend::deallocate(void* data, size_t, Stream stream) noexcept {
   try {
     const DeviceScope scope(stream.device.index);
     check(cudaFreeAsync(data, native(stream)), "deallocate");
+  } catch (const DeviceLost&) {
+    return;  // whoever used the device has been told, and its memory went with it
   } catch (const Error& error) {
-    std::fprintf(stderr, "weft: %s\n", error.what());  // a lost device: its memory went with it
+    std::fprintf(stderr, "weft: %s\n", error.what());
   }
 }
 
@@ -166,6 +168,8 @@ void CudaBackend::destroy_event(void* event, int index) noexcept {
   try {
     const DeviceScope scope(index);
     check(cudaEventDestroy(static_cast<cudaEvent_t>(event)), "destroy event");
+  } catch (const DeviceLost&) {
+    return;
   } catch (const Error& error) {
     std::fprintf(stderr, "weft: %s\n", error.what());
   }

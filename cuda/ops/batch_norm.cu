@@ -17,7 +17,7 @@ __global__ void finish_kernel(BatchNormFinishArgs args) {
   auto* running_var = static_cast<C*>(args.running_var);
   for (int64_t c = thread_in_grid(); c < args.channels; c += threads_in_grid()) {
     const double variance = static_cast<double>(var[c]);
-    static_cast<C*>(args.inverse_std)[c] = C(1 / math::sqrt(variance + args.eps));
+    if (args.inverse_std) static_cast<C*>(args.inverse_std)[c] = C(1 / math::sqrt(variance + args.eps));
     if (!running_mean) continue;
     const double unbiased = variance * args.count / (args.count - 1);
     running_mean[c] = C(running_mean[c] + args.momentum * (static_cast<double>(mean[c]) - running_mean[c]));
