@@ -5,6 +5,7 @@
 // order. Threads only decide who computes which chunk, so bits never depend on them.
 #include "weft/tensor/ops/reduce.h"
 
+#include "weft/tensor/cpu/eights.h"
 #include "weft/tensor/cpu/groups.h"
 
 namespace weft {
@@ -42,33 +43,36 @@ struct Sum {
 
 int64_t chunks_of(int64_t elements) { return larger<int64_t>(1, smaller(elements / (2 * grain), max_chunks)); }
 
-// n elements, `stride` apart. Lanes side by side keep the additions independent; each sums at most run_length values at a time.
+// n elements, `stride` apart: four eights side by side, then the eights that are left, then single ones.
 template <class W>
 Total<W> sum_stretch(const Sum<W>& sum, const void* x, int64_t stride, int64_t n) {
-  constexpr int64_t lanes = 32, groups = 8;
-  Total<W> totals[groups] = {};
+  using Totals = Eight<Total<W>>;
   W buffer[stage];
-  int64_t i = 0;
-  while (n - i >= lanes) {
-    const int64_t stop = i + smaller((n - i) / lanes, run_length) * lanes;
-    W lane[lanes] = {};
-    while (i < stop) {
-      const int64_t m = smaller(stage, stop - i);
-      const W* const v = sum.load(x, i * stride, stride, m, buffer);
-      for (int64_t r = 0; r < m; r += lanes) {
-#pragma omp simd
-        for (int64_t l = 0; l < lanes; ++l) lane[l] += v[r + l];
-      }
-      i += m;
-    }
-    for (int64_t l = 0; l < lanes; l += groups)
-      for (int64_t j = 0; j < groups; ++j) totals[j] += static_cast<Total<W>>(lane[l + j]);
+  Total<W> rest = 0;
+  if (n < 8) {  // rows of colours: not worth a vector
+    const W* const v = sum.load(x, 0, stride, n, buffer);
+    for (int64_t i = 0; i < n; ++i) rest += static_cast<Total<W>>(v[i]);
+    return rest;
   }
-  Total<W> total = ((totals[0] + totals[4]) + (totals[2] + totals[6])) + ((totals[1] + totals[5]) + (totals[3] + totals[7]));
-  if (i == n) return total;
-  const W* const v = sum.load(x, i * stride, stride, n - i, buffer);
-  for (int64_t l = 0; l < n - i; ++l) total += static_cast<Total<W>>(v[l]);
-  return total;
+  Totals totals = {};
+  for (int64_t i = 0; i < n; i += stage) {
+    const int64_t m = smaller(stage, n - i);
+    const W* const v = sum.load(x, i * stride, stride, m, buffer);
+    Eight<W> a = {}, b = {}, c = {}, d = {};
+    int64_t at = 0;
+    for (; at + 32 <= m; at += 32) {
+      a += *eight_at(v + at);
+      b += *eight_at(v + at + 8);
+      c += *eight_at(v + at + 16);
+      d += *eight_at(v + at + 24);
+    }
+    for (; at + 8 <= m; at += 8) a += *eight_at(v + at);
+    totals += __builtin_convertvector(a, Totals) + __builtin_convertvector(b, Totals);
+    totals += __builtin_convertvector(c, Totals) + __builtin_convertvector(d, Totals);
+    for (; at < m; ++at) rest += static_cast<Total<W>>(v[at]);
+  }
+  const Totals& t = totals;
+  return rest + (((t[0] + t[4]) + (t[2] + t[6])) + ((t[1] + t[5]) + (t[3] + t[7])));
 }
 
 // One output at a time: the reduced elements are its rows.

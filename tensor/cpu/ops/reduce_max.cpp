@@ -1,4 +1,7 @@
 // Maxima with the position of the first one, and what their gradients need, on the host.
+#include <limits>
+
+#include "weft/tensor/cpu/eights.h"
 #include "weft/tensor/cpu/groups.h"
 #include "weft/tensor/cpu/moves.h"
 
@@ -21,22 +24,53 @@ struct Best {
   int64_t at;
 };
 
-// The best of n elements, numbered from `first`, put against `best`, which holds an earlier one if first > 0: their largest
-// is found side by side; where it lies is asked only if it matters.
+// The best of n < 8 elements.
 template <class W>
-void scan(const W* v, int64_t n, int64_t first, Best<W>& best) {
-  W top = v[0];
-  int32_t nans = 0;
-#pragma omp simd reduction(max : top) reduction(| : nans)
-  for (int64_t i = 0; i < n; ++i) {
-    top = v[i] > top ? v[i] : top;
-    nans |= static_cast<int32_t>(v[i] != v[i]);
+Best<W> best_of_few(const W* v, int64_t n) {
+  Best<W> best{v[0], 0};
+  for (int64_t i = 1; i < n; ++i) {
+    const bool better = beats(v[i], best.value);
+    best.value = better ? v[i] : best.value;
+    best.at = better ? i : best.at;
   }
-  if (first > 0 && !nans && !beats(top, best.value)) return;
-  if (first > 0 && best.value != best.value) return;
-  int64_t at = 0;
-  while (nans ? v[at] == v[at] : v[at] != top) ++at;
-  best = {v[at], first + at};
+  return best;
+}
+
+// The best of n >= 8 elements: eight columns are searched side by side; the last eight may reach back over elements seen.
+template <class W>
+Best<W> best_of_many(const W* v, int64_t n) {
+  using Numbers = Eight<NumberLike<W>>;
+  const Numbers count = {0, 1, 2, 3, 4, 5, 6, 7};
+  Eight<W> top = *eight_at(v);
+  Numbers at = count, nans = top != top;
+  for (int64_t i = 8; i < n; i += 8) {
+    const int64_t first = smaller(i, n - 8);
+    const Eight<W> x = *eight_at(v + first);
+    const Numbers here = count + static_cast<NumberLike<W>>(first), better = x > top;
+    top = better ? x : top;
+    at = better ? here : at;
+    nans |= x != x;
+  }
+  const Numbers flags = nans | __builtin_shufflevector(nans, nans, 4, 5, 6, 7, 0, 1, 2, 3);
+  if (flags[0] | flags[1] | flags[2] | flags[3]) {
+    int64_t i = 0;
+    while (v[i] == v[i]) ++i;
+    return {v[i], i};
+  }
+  Eight<W> other = __builtin_shufflevector(top, top, 4, 5, 6, 7, 0, 1, 2, 3), most = top > other ? top : other;
+  other = __builtin_shufflevector(most, most, 2, 3, 0, 1, 6, 7, 4, 5), most = most > other ? most : other;
+  other = __builtin_shufflevector(most, most, 1, 0, 3, 2, 5, 4, 7, 6), most = most > other ? most : other;
+  Numbers place = top == most ? at : at * 0 + std::numeric_limits<NumberLike<W>>::max(), next;
+  next = __builtin_shufflevector(place, place, 4, 5, 6, 7, 0, 1, 2, 3), place = place < next ? place : next;
+  next = __builtin_shufflevector(place, place, 2, 3, 0, 1, 6, 7, 4, 5), place = place < next ? place : next;
+  return {most[0], smaller<int64_t>(place[0], place[1])};
+}
+
+// The best of n elements, numbered from `first`, put against `best`, which holds an earlier one if first > 0.
+template <class W>
+WEFT_INLINE void scan(const W* v, int64_t n, int64_t first, Best<W>& best) {
+  const Best<W> here = n < 8 ? best_of_few(v, n) : best_of_many(v, n);
+  if (first == 0 || beats(here.value, best.value)) best = {here.value, first + here.at};
 }
 
 // The same for a stretch in memory.
