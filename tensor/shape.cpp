@@ -84,21 +84,21 @@ Strides strides_of(const Shape& shape, Layout layout) {
   return strides;
 }
 
+// No elements, no gaps: dense whatever the strides.
+static bool has_zero(const Shape& shape) { return std::find(shape.begin(), shape.end(), 0) != shape.end(); }
+
 bool is_dense(const Shape& shape, const Strides& strides, Layout layout) {
   if (layout == Layout::row_major) {  // the common case, without building the order
     int64_t expected = 1;
     for (int i = shape.rank() - 1; i >= 0; --i) {
-      if (shape[i] == 0) return true;
-      if (shape[i] != 1 && strides[i] != expected) return false;
+      if (shape[i] != 1 && strides[i] != expected) return has_zero(shape);
       expected *= shape[i];
     }
     return true;
   }
   const Strides dense = strides_of(shape, layout);
   for (int i = 0; i < shape.rank(); ++i)
-    if (shape[i] == 0) return true;
-  for (int i = 0; i < shape.rank(); ++i)
-    if (shape[i] != 1 && strides[i] != dense[i]) return false;
+    if (shape[i] != 1 && strides[i] != dense[i]) return has_zero(shape);
   return true;
 }
 

@@ -57,7 +57,7 @@ void release(Storage* storage) noexcept {
   Storage::Extra* extra = storage->extra_;
   try {
     // Work that other streams still do on the memory comes before its reuse on its own stream.
-    if (extra && storage->bytes_ > 0) {
+    if (extra) {
       for (const Stream& stream : extra->streams) {
         Event done;
         done.record(stream);
