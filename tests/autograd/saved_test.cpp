@@ -76,7 +76,7 @@ TEST_CASE("saved: changed between backward and a backward of the gradient") {
   const Tensor x = tensor({2.0}).attach_grad();
   Tensor w = tensor({3.0});
   const Record record;
-  const Tensor y = x * x * w;
+  const Tensor y = x * w * x;
   const Tensor d = autograd::grad({y}, {x}, {.create_graph = true})[0];
   {
     const autograd::Pause pause;

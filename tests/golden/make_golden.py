@@ -78,7 +78,7 @@ def elementwise():
                         ("reciprocal", torch.reciprocal, positive), ("sqrt", torch.sqrt, positive),
                         ("rsqrt", torch.rsqrt, positive), ("exp", torch.exp, x), ("log", torch.log, positive),
                         ("tanh", torch.tanh, x), ("sigmoid", torch.sigmoid, x), ("relu", torch.relu, away)]:
-        case("unary", name, [at], f, second=True)
+        case("unary", name, [at], f, second=name != "abs")  # PyTorch 1.13 has it wrong: it should be zero
     wide = torch.tensor([-30.0, -10.0, -3.0, 3.0, 10.0, 30.0])
     for name, f in [("tanh_wide", torch.tanh), ("sigmoid_wide", torch.sigmoid), ("exp_wide", torch.exp)]:
         case("unary", name, [wide], f)

@@ -23,6 +23,7 @@ struct Setting {
   Device device = {};
   std::vector<Arrangement> arrangements = {};
   Arrangement incoming = contiguous;  // of the gradient that arrives
+  bool wide = false;                  // floating inputs of a dtype of their own are f64 too
 };
 
 std::string to_string(const Setting& s) {
@@ -89,13 +90,17 @@ class Run {
   Arrays host(const Setting& s) const {
     Arrays x;
     for (size_t i = 0; i < values_.size(); ++i)
-      x.push_back(rounded(representable(values_[i], arrangement(s, i)), row_.inputs[i].dtype_in(s.dtype)));
+      x.push_back(rounded(representable(values_[i], arrangement(s, i)), dtype_of_input(s, i)));
     return x;
+  }
+  DType dtype_of_input(const Setting& s, size_t i) const {
+    const DType dtype = row_.inputs[i].dtype_in(s.dtype);
+    return s.wide && is_floating(dtype) ? DType::f64 : dtype;
   }
   Tensors tensors(const Arrays& x, const Setting& s) const {
     Tensors v;
     for (size_t i = 0; i < x.size(); ++i)
-      v.push_back(make_tensor(x[i], row_.inputs[i].dtype_in(s.dtype), s.device, arrangement(s, i)));
+      v.push_back(make_tensor(x[i], dtype_of_input(s, i), s.device, arrangement(s, i)));
     return v;
   }
   Tensor apply(const Tensors& v, const Setting& s) const {
@@ -134,7 +139,7 @@ class Run {
 
   template <class Check>
   std::string numeric(Check check_gradient) const {
-    const Setting s;
+    const Setting s{.wide = true};
     const Tensors v = tensors(host(s), s);
     Tensors tracked;
     for (size_t i = 0; i < v.size(); ++i)
@@ -190,13 +195,18 @@ class Run {
     return result;
   }
 
-  double gradient_tolerance(DType dtype) const {
-    return options_.exact ? 0 : 4 * options_.gradient_slack * tolerance_of(dtype).relative;
-  }
-  static std::string compare(const Arrays& got, const Arrays& want, double relative) {
-    for (size_t i = 0; i < want.size(); ++i)
+  // Gradients by the tracked inputs, then further ones, in a run of `dtype`: rounded to it, or to the input's own.
+  std::string compare(const Arrays& got, const Arrays& want, DType dtype, double widening = 4) const {
+    std::vector<DType> dtypes;
+    for (const Input& x : row_.inputs)
+      if (x.tracked_in(dtype)) dtypes.push_back(x.dtype_in(dtype));
+    for (size_t i = 0; i < want.size(); ++i) {
+      double relative = tolerance_of(dtype).relative;
+      if (i < dtypes.size()) relative = std::max(relative, tolerance_of(dtypes[i]).relative);
+      relative *= options_.exact ? 0 : widening * options_.gradient_slack;
       if (const std::string text = gradient_difference(got[i], want[i], relative); !text.empty())
         return "gradient " + std::to_string(i) + ": " + text;
+    }
     return "";
   }
 
@@ -206,7 +216,7 @@ class Run {
       const Arrays x = host(s);
       Array dy;
       const Arrays got = gradients(x, s, &dy);
-      return compare(got, gradients(x, {}, &dy), gradient_tolerance(s.dtype));
+      return compare(got, gradients(x, {.wide = true}, &dy), s.dtype);
     });
   }
 
@@ -290,7 +300,7 @@ class Run {
         const Arrays got = second_gradients({.dtype = dtype, .device = device}, dtype);
         const Arrays want = second_gradients({}, dtype);
         if (got.size() != want.size()) return std::string("tracked on one device only");
-        return compare(got, want, options_.exact ? 0 : 2 * gradient_tolerance(dtype));
+        return compare(got, want, dtype, 8);
       });
   }
 
