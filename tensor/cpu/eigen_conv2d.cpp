@@ -14,8 +14,6 @@ namespace weft::cpu {
 
 namespace {
 
-constexpr int64_t grain = 100'000;  // multiplications worth some 10 us
-
 // A convolution of one type, with what follows from its extents.
 template <class T>
 struct Conv {
@@ -87,19 +85,20 @@ template <class T>
 void forward(const Conv<T>& c, Stream stream) {
   Buffers<T> buffers(c.piece * c.width, stream);
   const int64_t work = c.piece * c.width * c.out;
-  parallel_for(c.p.n * c.p.groups * c.pieces, std::max<int64_t>(1, grain / work), [&](int64_t begin, int64_t end) {
-    T* const columns = buffers.next();
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t n = i / (c.p.groups * c.pieces), g = i / c.pieces % c.p.groups, first = i % c.pieces * c.piece;
-      c.for_columns(n, g, first, columns, [&](const T* pixel, T* place) {
-        pixel ? std::copy_n(pixel, c.in, place) : std::fill_n(place, c.in, T(0));
+  parallel_for(
+      c.p.n * c.p.groups * c.pieces, std::max<int64_t>(1, eigen::grain / work), [&](int64_t begin, int64_t end) {
+        T* const columns = buffers.next();
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t n = i / (c.p.groups * c.pieces), g = i / c.pieces % c.p.groups, first = i % c.pieces * c.piece;
+          c.for_columns(n, g, first, columns, [&](const T* pixel, T* place) {
+            pixel ? std::copy_n(pixel, c.in, place) : std::fill_n(place, c.in, T(0));
+          });
+          auto y = c.y_piece(n, g, first);
+          y.noalias() =
+              eigen::Matrix<const T>(columns, y.rows(), c.width, eigen::Stride(c.width)) * c.filter(g).transpose();
+          if (c.bias) y.rowwise() += eigen::Matrix<const T>(c.bias + g * c.out, 1, c.out, eigen::Stride(c.out)).row(0);
+        }
       });
-      auto y = c.y_piece(n, g, first);
-      y.noalias() =
-          eigen::Matrix<const T>(columns, y.rows(), c.width, eigen::Stride(c.width)) * c.filter(g).transpose();
-      if (c.bias) y.rowwise() += eigen::Matrix<const T>(c.bias + g * c.out, 1, c.out, eigen::Stride(c.out)).row(0);
-    }
-  });
 }
 
 // Pieces overlap in the input, so that one thread makes a whole image of a group.
@@ -107,7 +106,7 @@ template <class T>
 void data(const Conv<T>& c, Stream stream) {
   Buffers<T> buffers(c.piece * c.width, stream);
   const int64_t work = c.pixels * c.width * c.out;
-  parallel_for(c.p.n * c.p.groups, std::max<int64_t>(1, grain / work), [&](int64_t begin, int64_t end) {
+  parallel_for(c.p.n * c.p.groups, std::max<int64_t>(1, eigen::grain / work), [&](int64_t begin, int64_t end) {
     T* const columns = buffers.next();
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / c.p.groups, g = i % c.p.groups;
@@ -131,7 +130,7 @@ void filter(const Conv<T>& c, Stream stream) {
   const int64_t parts = (c.in + channels - 1) / channels;
   Buffers<T> buffers(piece * std::min(channels, c.in), stream);
   const int64_t work = c.p.n * c.pixels * std::min(channels, c.in) * c.out;
-  parallel_for(c.p.groups * c.taps * parts, std::max<int64_t>(1, grain / work), [&](int64_t begin, int64_t end) {
+  parallel_for(c.p.groups * c.taps * parts, std::max<int64_t>(1, eigen::grain / work), [&](int64_t begin, int64_t end) {
     T* const columns = buffers.next();
     for (int64_t i = begin; i < end; ++i) {
       const int64_t g = i / (c.taps * parts), tap = i / parts % c.taps, from = i % parts * channels;
@@ -167,7 +166,7 @@ constexpr int64_t lanes = 64;  // channels of one task
 template <class T, class F>
 void for_channels(const Conv<T>& c, int64_t count, int64_t work, const F& f) {
   const int64_t blocks = (c.p.c + lanes - 1) / lanes;
-  parallel_for(blocks * count, std::max<int64_t>(1, grain / work), [&](int64_t begin, int64_t end) {
+  parallel_for(blocks * count, std::max<int64_t>(1, eigen::grain / work), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t from = i % blocks * lanes;
       f(from, std::min(lanes, c.p.c - from), i / blocks);

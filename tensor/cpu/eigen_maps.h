@@ -10,6 +10,9 @@
 
 namespace weft::cpu::eigen {
 
+/// Multiplications worth some 10 us: what a thread is given at least.
+inline constexpr int64_t grain = 100'000;
+
 /// Distance between rows (of Matrix) or between columns (of Transposed), in elements.
 using Stride = Eigen::OuterStride<>;
 

@@ -11,14 +11,11 @@ namespace {
 // C is made in blocks of this size, the same for any number of threads: Eigen's order of summation may depend on the
 // extents it sees.
 constexpr int64_t block_rows = 128, block_columns = 1024;
-// Multiplications worth some 10 us.
-constexpr int64_t grain = 100'000;
-
 template <class T, class A, class B>
 void multiply(const MatmulArgs& p, const A& a_of, const B& b_of) {
   const int64_t down = (p.m + block_rows - 1) / block_rows, right = (p.n + block_columns - 1) / block_columns;
   const int64_t work = std::min(p.m, block_rows) * std::min(p.n, block_columns) * p.k;
-  parallel_for(p.batch * down * right, std::max<int64_t>(1, grain / work), [&](int64_t begin, int64_t end) {
+  parallel_for(p.batch * down * right, std::max<int64_t>(1, eigen::grain / work), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t batch = i / (down * right), row = i / right % down * block_rows, column = i % right * block_columns;
       const int64_t rows = std::min(block_rows, p.m - row), columns = std::min(block_columns, p.n - column);

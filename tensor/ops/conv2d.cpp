@@ -88,11 +88,11 @@ void check_output(const char* operation, const Tensor& dy, const Conv2dArgs& arg
              ": the gradient must have the shape of the output, ", output_shape(args), ", got ", dy.shape());
 }
 
-Tensor channels_last(const Shape& shape, const Tensor& like) {
+Tensor empty_images(const Shape& shape, const Tensor& like) {
   return empty(shape, {.dtype = like.dtype(), .device = like.device()}, Layout::channels_last);
 }
 
-Tensor channels_last(const Tensor& x) { return contiguous(x, Layout::channels_last); }
+Tensor packed(const Tensor& x) { return contiguous(x, Layout::channels_last); }
 
 void run(const Conv2dArgs& args, Device device) { conv2d_kernel(args, current_stream(device)); }
 
@@ -101,17 +101,17 @@ void run(const Conv2dArgs& args, Device device) { conv2d_kernel(args, current_st
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dGeometry& geometry) {
   check_operands("conv2d", x, w);
   Conv2dArgs args = arguments("conv2d", ConvPass::forward, x.dtype(), x.shape(), w.shape(), geometry);
-  Tensor packed_bias;
+  Tensor dense_bias;
   if (bias.defined()) {
     check_operands("conv2d", x, bias);
     WEFT_CHECK(ShapeError, bias.shape() == Shape{args.o}, "conv2d: the bias must have one value per output channel, ",
                Shape{args.o}, ", got ", bias.shape());
-    packed_bias = contiguous(bias);
-    args.bias = packed_bias.raw();
+    dense_bias = contiguous(bias);
+    args.bias = dense_bias.raw();
   }
-  Tensor y = channels_last(output_shape(args), x);
+  Tensor y = empty_images(output_shape(args), x);
   if (y.numel() == 0) return y;
-  const Tensor images = channels_last(x), filter = channels_last(w);
+  const Tensor images = packed(x), filter = packed(w);
   args.x_data = images.raw();
   args.w_data = filter.raw();
   args.y_data = y.raw();
@@ -124,12 +124,12 @@ Tensor conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_s
   check_operands(operation, dy, w);
   Conv2dArgs args = arguments(operation, ConvPass::data, dy.dtype(), x_shape, w.shape(), geometry);
   check_output(operation, dy, args);
-  Tensor dx = channels_last(x_shape, dy);
+  Tensor dx = empty_images(x_shape, dy);
   if (dx.numel() == 0) return dx;
-  const Tensor packed = channels_last(dy), filter = channels_last(w);
+  const Tensor gradient = packed(dy), filter = packed(w);
   args.x_data = dx.raw();
   args.w_data = filter.raw();
-  args.y_data = packed.raw();
+  args.y_data = gradient.raw();
   run(args, dy.device());
   return dx;
 }
@@ -139,15 +139,15 @@ Tensor conv2d_weight_gradient(const Tensor& x, const Tensor& dy, const Shape& w_
   check_operands(operation, x, dy);
   Conv2dArgs args = arguments(operation, ConvPass::filter, x.dtype(), x.shape(), w_shape, geometry);
   check_output(operation, dy, args);
-  Tensor dw = channels_last(w_shape, x);
+  Tensor dw = empty_images(w_shape, x);
   if (args.n == 0) {
     fill(dw, 0);
     return dw;
   }
-  const Tensor images = channels_last(x), packed = channels_last(dy);
+  const Tensor images = packed(x), gradient = packed(dy);
   args.x_data = images.raw();
   args.w_data = dw.raw();
-  args.y_data = packed.raw();
+  args.y_data = gradient.raw();
   run(args, x.device());
   return dw;
 }
