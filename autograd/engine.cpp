@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "weft/autograd/ops/binary.h"
+#include "weft/autograd/ops/copy.h"
 #include "weft/autograd/record_scope.h"
 #include "weft/autograd/running.h"
 
@@ -28,6 +29,18 @@ class Scratch {
   std::unique_ptr<T[]> heap_;
   std::span<T> span_;
 };
+
+// Two passes may share a leaf. Never destroyed: graphs may be used while static objects go.
+std::mutex& leaf_mutex() {
+  static std::mutex& instance = *new std::mutex;
+  return instance;
+}
+
+// What a leaf stores is dense and in memory of its own: a pullback may have passed on its dy, or a view of it.
+Tensor own(const Tensor& gradient) {
+  const bool shared = gradient.impl().use_count() > 1 || gradient.impl().storage->use_count() > 1;
+  return shared || !is_permuted_dense(gradient.shape(), gradient.strides()) ? clone(gradient) : gradient;
+}
 
 class RunningGuard {
  public:
@@ -78,13 +91,15 @@ Engine::~Engine() {
     node->pass_.store(nullptr, std::memory_order_release);
   };
   for (Node* node : order_) clean(node);
+  for (const Tensor& head : heads_) clean(edge_of(head).node.raw());  // held to the end, see run_serially()
   for (Queue& queue : queues_) std::for_each(queue.heap.begin(), queue.heap.end(), clean);
 }
 
 void Engine::claim(Node* node) {
   Engine* holder = nullptr;
-  if (!node->pass_.compare_exchange_strong(holder, this, std::memory_order_acq_rel) && holder != this)
-    fail<AutogradError>("backward of ", node->name(),
+  if (node->pass_.compare_exchange_strong(holder, this, std::memory_order_acq_rel) || holder == this) return;
+  refused_ = true;
+  fail<AutogradError>("backward of ", node->name(),
                         ": another thread's backward is using this graph; run one after the other with retain_graph, or "
                         "record a graph per thread");
 }
@@ -162,7 +177,8 @@ void Engine::run(Executor* executor) {
     start(executor);
     finish_leaves();
   } catch (...) {
-    release_graph();
+    // Refused before anything ran: another pass has this graph, or had it, and nothing here is this one's to change.
+    if (ran_ || !refused_) release_graph();
     throw;
   }
 }
@@ -173,14 +189,18 @@ void Engine::run_serially() {
     std::pop_heap(heap.begin(), heap.end(), earlier);
     Node* node = heap.back();
     heap.pop_back();
+    // A head stays claimed to the end of the pass: of two threads with one loss the second is refused at once, and cannot
+    // meet the first half-way.
+    const bool head = std::any_of(heads_.begin(), heads_.end(), [&](const Tensor& h) { return h.impl().slot.raw() == node; });
     struct Unclaim {  // also when the node throws: it has left the heap, which the destructor cleans
       Node* node;
+      bool keep;
       ~Unclaim() {
         node->arrived_ = Tensor();
         node->incoming_.reset();
-        node->pass_.store(nullptr, std::memory_order_release);
+        if (!keep) node->pass_.store(nullptr, std::memory_order_release);
       }
-    } unclaim{node};
+    } unclaim{node, head};
     run_node(node);
   }
 }
@@ -241,8 +261,12 @@ void Engine::apply_hooks(Node* node, Tensors& dys) {
 }
 
 void Engine::run_node(Node* node) {
-  WEFT_CHECK(AutogradError, !node->released_, "backward of ", node->name(),
-             ": the graph of this loss was already used and released; pass retain_graph to the first call");
+  if (node->released_) {
+    refused_ = true;
+    fail<AutogradError>("backward of ", node->name(),
+                        ": the graph of this loss was already used and released; pass retain_graph to the first call");
+  }
+  ran_ = true;
   const DeviceGuard device(node->stream().device);
   std::optional<StreamGuard> stream;
   if (current_stream() != node->stream()) stream.emplace(node->stream());
@@ -328,10 +352,9 @@ void Engine::finish_leaves() {
 }
 
 void Engine::store(std::vector<std::pair<Leaf*, Tensor>>& gradients) {
-  static std::mutex& leaves = *new std::mutex;  // two passes may share a leaf that adds
-  const std::lock_guard lock(leaves);
+  const std::lock_guard lock(leaf_mutex());
   for (auto& [leaf, gradient] : gradients)
-    if (leaf->request() == GradReq::add && leaf->grad().defined()) gradient = add(leaf->grad(), gradient);
+    gradient = leaf->request() == GradReq::add && leaf->grad().defined() ? add(leaf->grad(), gradient) : own(gradient);
   for (auto& [leaf, gradient] : gradients) {
     leaf->set_grad(std::move(gradient));
     leaf->set_stale(false);
@@ -346,15 +369,17 @@ void Engine::release_graph() noexcept {
     return;  // out of host memory while cleaning up; the claims are still undone by the destructor
   }
   for (Node* node : order_) {
-    Engine* holder = node->pass_.load(std::memory_order_acquire);
-    if (holder && holder != this) continue;
     if (node->is_leaf()) {
       auto* leaf = static_cast<Leaf*>(node);
+      const std::lock_guard lock(leaf_mutex());
       if (options_.store && leaf->request() == GradReq::write) leaf->set_stale(true);
-    } else {
-      node->released_ = true;
-      node->drop_saved();
+      continue;
     }
+    Engine* holder = nullptr;  // a node that another pass holds is left to it
+    if (!node->pass_.compare_exchange_strong(holder, this, std::memory_order_acq_rel) && holder != this) continue;
+    node->released_ = true;
+    node->drop_saved();
+    if (!holder) node->pass_.store(nullptr, std::memory_order_release);
   }
 }
 

@@ -72,6 +72,8 @@ class Engine {
   std::unordered_map<Node*, bool> needed_;         // filled for grad(): does it lead to a variable
   std::unordered_map<Node*, Contributions> ends_;  // what arrived at leaves
   bool discovered_ = false;
+  std::atomic<bool> refused_ = false;              // a node was used up or is in another thread's pass
+  std::atomic<bool> ran_ = false;                  // a node of this pass ran
 
   bool parallel_ = false;
   std::mutex mutex_;
