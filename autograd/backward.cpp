@@ -52,10 +52,11 @@ Tensors head_gradients(const char* operation, const Tensors& heads, const Tensor
       gradients.push_back(ones_like(heads[i]));
       continue;
     }
-    WEFT_CHECK(AutogradError, given[i].shape() == heads[i].shape() && given[i].dtype() == heads[i].dtype() &&
+    WEFT_CHECK(AutogradError,
+               given[i].shape() == heads[i].shape() && given[i].dtype() == heads[i].dtype() &&
                    given[i].device() == heads[i].device(),
-               operation, ": head gradient ", given[i].dtype(), given[i].shape(), " on ", given[i].device(), " for a head ",
-               heads[i].dtype(), heads[i].shape(), " on ", heads[i].device());
+               operation, ": head gradient ", given[i].dtype(), given[i].shape(), " on ", given[i].device(),
+               " for a head ", heads[i].dtype(), heads[i].shape(), " on ", heads[i].device());
     gradients.push_back(given[i]);
   }
   return gradients;

@@ -19,8 +19,8 @@ namespace autograd {
 
 using weft::BackwardOptions;
 
-/// Runs `body(i)` for i = 0 … devices-1, each on a thread of its own bound to devices[i], and returns when all ended. A device
-/// on which several ranks recorded is listed as often.
+/// Runs `body(i)` for i = 0 … devices-1, each on a thread of its own bound to devices[i], and returns when all ended. A
+/// device on which several ranks recorded is listed as often.
 class Executor {
  public:
   virtual ~Executor() = default;
@@ -48,7 +48,8 @@ struct GradOptions {
 };
 
 /// The gradients of the sum of heads by each of `variables` (leaves or not); leaves store nothing.
-Tensors grad(const Tensors& heads, const Tensors& variables, const GradOptions& options = {}, Executor* executor = nullptr);
+Tensors grad(const Tensors& heads, const Tensors& variables, const GradOptions& options = {},
+             Executor* executor = nullptr);
 
 }  // namespace autograd
 }  // namespace weft

@@ -100,8 +100,8 @@ void Engine::claim(Node* node) {
   if (node->pass_.compare_exchange_strong(holder, this, std::memory_order_acq_rel) || holder == this) return;
   refused_ = true;
   fail<AutogradError>("backward of ", node->name(),
-                        ": another thread's backward is using this graph; run one after the other with retain_graph, or "
-                        "record a graph per thread");
+                      ": another thread's backward is using this graph; run one after the other with retain_graph, or "
+                      "record a graph per thread");
 }
 
 // All nodes that the heads reach, in descending order of numbers.
@@ -189,9 +189,10 @@ void Engine::run_serially() {
     std::pop_heap(heap.begin(), heap.end(), earlier);
     Node* node = heap.back();
     heap.pop_back();
-    // A head stays claimed to the end of the pass: of two threads with one loss the second is refused at once, and cannot
-    // meet the first half-way.
-    const bool head = std::any_of(heads_.begin(), heads_.end(), [&](const Tensor& h) { return h.impl().slot.raw() == node; });
+    // A head stays claimed to the end of the pass: of two threads with one loss the second is refused at once, and
+    // cannot meet the first half-way.
+    const bool head =
+        std::any_of(heads_.begin(), heads_.end(), [&](const Tensor& h) { return h.impl().slot.raw() == node; });
     struct Unclaim {  // also when the node throws: it has left the heap, which the destructor cleans
       Node* node;
       bool keep;
@@ -282,8 +283,7 @@ void Engine::run_node(Node* node) {
   Scratch<bool> wanted(edges.size());
   Scratch<Tensor> dxs(edges.size());
   bool any = false;
-  for (size_t i = 0; i < edges.size(); ++i)
-    any |= wanted.get()[i] = edges[i].node && needed(edges[i].node.raw());
+  for (size_t i = 0; i < edges.size(); ++i) any |= wanted.get()[i] = edges[i].node && needed(edges[i].node.raw());
   const bool arrived = std::any_of(dys.begin(), dys.end(), [](const Tensor& dy) { return dy.defined(); });
   if (any && arrived) node->pull(dys, wanted.get(), dxs.get());
   if (!options_.retain_graph && !options_.create_graph) {
@@ -337,7 +337,8 @@ void Engine::finish_leaves() {
   const ModeGuard mode({options_.create_graph, options_.train_mode});
   std::vector<std::pair<Node*, Contributions*>> ends;
   for (auto& [node, contributions] : ends_) ends.emplace_back(node, &contributions);
-  std::sort(ends.begin(), ends.end(), [](const auto& a, const auto& b) { return a.first->number() < b.first->number(); });
+  std::sort(ends.begin(), ends.end(),
+            [](const auto& a, const auto& b) { return a.first->number() < b.first->number(); });
   std::vector<std::pair<Leaf*, Tensor>> stored;
   for (auto& [node, contributions] : ends) {
     const DeviceGuard device(node->stream().device);

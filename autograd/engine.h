@@ -1,8 +1,8 @@
 // Engine: one backward pass. Private to autograd/; users call backward() and grad().
 //
-// In one thread the pass is a heap of nodes by descending number. Over several devices it is the same pass with a heap per
-// device (per rank, where ranks share one), each drained by a worker; a node is ready when all its gradients have arrived. Nothing recurses and
-// no pullback waits.
+// In one thread the pass is a heap of nodes by descending number. Over several devices it is the same pass with a heap
+// per device (per rank, where ranks share one), each drained by a worker; a node is ready when all its gradients have
+// arrived. Nothing recurses and no pullback waits.
 #pragma once
 
 #include <condition_variable>
@@ -72,8 +72,8 @@ class Engine {
   std::unordered_map<Node*, bool> needed_;         // filled for grad(): does it lead to a variable
   std::unordered_map<Node*, Contributions> ends_;  // what arrived at leaves
   bool discovered_ = false;
-  std::atomic<bool> refused_ = false;              // a node was used up or is in another thread's pass
-  std::atomic<bool> ran_ = false;                  // a node of this pass ran
+  std::atomic<bool> refused_ = false;  // a node was used up or is in another thread's pass
+  std::atomic<bool> ran_ = false;      // a node of this pass ran
 
   bool parallel_ = false;
   std::mutex mutex_;

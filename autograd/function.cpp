@@ -31,8 +31,8 @@ struct FunctionPullback final : Pullback {
   void check(size_t i, const Tensor& dx) const {
     const Meta& x = inputs[i];
     WEFT_CHECK(AutogradError, dx.shape() == x.shape && dx.dtype() == x.dtype && dx.device() == x.device, "backward of ",
-               function->name(), ": gradient ", i, " is ", dx.dtype(), dx.shape(), " on ", dx.device(), ", but input ", i,
-               " is ", x.dtype, x.shape, " on ", x.device);
+               function->name(), ": gradient ", i, " is ", dx.dtype(), dx.shape(), " on ", dx.device(), ", but input ",
+               i, " is ", x.dtype, x.shape, " on ", x.device);
   }
 
   std::shared_ptr<Function> function;

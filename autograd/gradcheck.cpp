@@ -30,7 +30,8 @@ double weighted(const GradcheckFunction& f, const Tensors& inputs, const Tensor&
 }
 
 // One input's gradient by central differences, element by element.
-std::vector<double> numeric(const GradcheckFunction& f, Tensors inputs, size_t which, const Tensor& weights, double eps) {
+std::vector<double> numeric(const GradcheckFunction& f, Tensors inputs, size_t which, const Tensor& weights,
+                            double eps) {
   const Tensor original = inputs[which];
   std::vector<double> values = original.to_vector<double>();
   std::vector<double> slopes(values.size());
@@ -76,7 +77,8 @@ GradcheckResult compare(size_t which, const std::vector<double>& analytic, const
 
 GradcheckResult gradcheck(const GradcheckFunction& f, const Tensors& inputs, const GradcheckOptions& options) {
   for (const Tensor& x : inputs)
-    WEFT_CHECK(AutogradError, !is_checked(x) || x.dtype() == DType::f64, "gradcheck: needs float64 inputs, got ", x.dtype());
+    WEFT_CHECK(AutogradError, !is_checked(x) || x.dtype() == DType::f64, "gradcheck: needs float64 inputs, got ",
+               x.dtype());
   const Tensors leaves = as_leaves(inputs);
   Tensor y;
   {
@@ -91,7 +93,8 @@ GradcheckResult gradcheck(const GradcheckFunction& f, const Tensors& inputs, con
     if (!is_checked(inputs[i])) continue;
     const Tensor& dx = analytic[k++];
     if (dx.defined() && dx.shape() != inputs[i].shape())
-      return {false, weft::detail::concat("gradcheck: input ", i, " has shape ", inputs[i].shape(), ", its gradient ", dx.shape())};
+      return {false, weft::detail::concat("gradcheck: input ", i, " has shape ", inputs[i].shape(), ", its gradient ",
+                                          dx.shape())};
     const auto expected = numeric(f, inputs, i, weights, options.eps);
     const auto found = dx.defined() ? dx.to_vector<double>() : std::vector<double>(expected.size(), 0.0);
     if (GradcheckResult result = compare(i, found, expected, options); !result) return result;
@@ -117,7 +120,8 @@ GradcheckResult gradgradcheck(const GradcheckFunction& f, const Tensors& inputs,
     for (Tensor& t : x)
       if (is_checked(t) && !t.requires_grad()) t = t.detach().attach_grad();
     const Tensor y = f(x);
-    const Tensors dx = grad({y}, only_checked(x), {.head_grads = {all[count]}, .create_graph = outer, .allow_unused = true});
+    const Tensors dx =
+        grad({y}, only_checked(x), {.head_grads = {all[count]}, .create_graph = outer, .allow_unused = true});
     Tensor total;
     for (size_t i = 0; i < dx.size(); ++i) {
       if (!dx[i].defined()) continue;

@@ -33,7 +33,8 @@ namespace {
 // The tape holds values by reference: an operation it does not see must not change, or silently use, what it tracks.
 void check_untracked(const char* name, const Tensor& x, const char* role) {
   WEFT_CHECK(AutogradError, !autograd::is_recording() || !x.requires_grad(), name, ": ", role, " (", x.shape(), ", ",
-             x.device(), ") is tracked and in-place operations are not recorded; use a copy, .detach(), or leave Record");
+             x.device(),
+             ") is tracked and in-place operations are not recorded; use a copy, .detach(), or leave Record");
 }
 
 }  // namespace

@@ -64,9 +64,10 @@ Leaf* leaf_of(const Tensor& x) {
 namespace {
 
 [[noreturn]] void fail_changed(const Tensor& value, uint32_t version, const char* what) {
-  fail<AutogradError>("backward of ", running_operation(), ": its saved ", what, " (", value.shape(), ", ", value.device(),
-                      ") was changed in place by '", value.storage().last_writer(), "' after the forward pass (version ",
-                      value.storage().version(), ", saved ", version, "); use a copy");
+  fail<AutogradError>("backward of ", running_operation(), ": its saved ", what, " (", value.shape(), ", ",
+                      value.device(), ") was changed in place by '", value.storage().last_writer(),
+                      "' after the forward pass (version ", value.storage().version(), ", saved ", version,
+                      "); use a copy");
 }
 
 }  // namespace

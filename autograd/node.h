@@ -1,6 +1,6 @@
 // Node: one recorded operation. It knows where its inputs came from (edges) and how to pull gradients of its outputs
-// back to them. Nodes are numbered as they are made, so a node's inputs always have smaller numbers: descending order of
-// numbers is a valid order for the backward pass.
+// back to them. Nodes are numbered as they are made, so a node's inputs always have smaller numbers: descending order
+// of numbers is a valid order for the backward pass.
 #pragma once
 
 #include <atomic>
@@ -68,10 +68,10 @@ class Node : public TapeSlot {
   Stream stream_;
   uint32_t outputs_;
   int32_t replica_;
-  int32_t pending_ = 0;                // gradients still to come, in a pass over several devices
-  bool released_ = false;              // a pass used it up
+  int32_t pending_ = 0;                 // gradients still to come, in a pass over several devices
+  bool released_ = false;               // a pass used it up
   std::atomic<Engine*> pass_{nullptr};  // the pass that holds this node
-  Tensor arrived_;                     // sum of the gradients for output 0 so far
+  Tensor arrived_;                      // sum of the gradients for output 0 so far
   std::unique_ptr<Incoming> incoming_;  // the same for further outputs, and for ordered sums
   std::unique_ptr<std::vector<HookEntry>> hooks_;
   Node* next_dead_ = nullptr;

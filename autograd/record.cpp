@@ -9,7 +9,8 @@ namespace {
 // A node around a Pullback: any number of inputs and outputs.
 class JointNode final : public Node {
  public:
-  JointNode(const char* name, std::span<Tensor> outputs, std::span<const Tensor> inputs, std::unique_ptr<Pullback> pullback)
+  JointNode(const char* name, std::span<Tensor> outputs, std::span<const Tensor> inputs,
+            std::unique_ptr<Pullback> pullback)
       : Node(name, current_stream(outputs[0].device()), static_cast<uint32_t>(outputs.size())),
         pullback_(std::move(pullback)) {
     edges_.reserve(inputs.size());
@@ -20,8 +21,8 @@ class JointNode final : public Node {
 
   void pull(std::span<const Tensor> dys, std::span<const bool> wanted, std::span<Tensor> dxs) override {
     Tensors result = pullback_->pull(dys, wanted);
-    WEFT_CHECK(AutogradError, result.size() == dxs.size(), "backward of ", name(), ": the pullback returned ", result.size(),
-               " gradients for ", dxs.size(), " inputs");
+    WEFT_CHECK(AutogradError, result.size() == dxs.size(), "backward of ", name(), ": the pullback returned ",
+               result.size(), " gradients for ", dxs.size(), " inputs");
     std::move(result.begin(), result.end(), dxs.begin());
   }
 

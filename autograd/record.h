@@ -9,9 +9,9 @@
 //                   edge(b, [a = saved(a)](const Tensor& dc) { return matmul(transpose(a), dc); }));
 //   }
 //
-// A closure may take (dy) or (dy, y): y is the operation's own output, kept by the node without a cycle. Closures return
-// new gradients of exactly the input's shape and call recorded operations, so second derivatives follow. For an input
-// that is not tracked the closure is dropped at once and keeps nothing alive.
+// A closure may take (dy) or (dy, y): y is the operation's own output, kept by the node without a cycle. Closures
+// return new gradients of exactly the input's shape and call recorded operations, so second derivatives follow. For an
+// input that is not tracked the closure is dropped at once and keeps nothing alive.
 #pragma once
 
 #include <array>

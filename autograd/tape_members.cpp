@@ -8,9 +8,8 @@ Tensor& Tensor::attach_grad(GradReq request) {
   WEFT_CHECK(AutogradError, is_floating(dtype()), "attach_grad: a tensor of dtype ", dtype(),
              " has no gradient; convert with .to(DType::f32)");
   detail::TensorImpl& self = impl();
-  self.slot = request == GradReq::null
-                  ? Ref<TapeSlot>()
-                  : Ref<TapeSlot>(new autograd::Leaf(current_stream(device()), request));
+  self.slot =
+      request == GradReq::null ? Ref<TapeSlot>() : Ref<TapeSlot>(new autograd::Leaf(current_stream(device()), request));
   self.slot_index = 0;
   return *this;
 }

@@ -41,8 +41,8 @@ BlasScope::BlasScope(Stream stream, const char* operation, int64_t work)
 void raise(cublasStatus_t status, const char* operation) {
   if (status == CUBLAS_STATUS_ALLOC_FAILED)
     fail<OutOfMemory>(operation, ": cuBLAS is out of memory; reduce the batch or call empty_cache()");
-  // A fault of an earlier kernel surfaces in whatever call comes next: the runtime knows better what happened. Its other
-  // errors are what the library left behind on its way.
+  // A fault of an earlier kernel surfaces in whatever call comes next: the runtime knows better what happened. Its
+  // other errors are what the library left behind on its way.
   if (const cudaError_t pending = cudaGetLastError(); is_sticky(pending)) raise(pending, operation);
   fail(operation, ": cuBLAS failed with ", cublasGetStatusName(status), " (", cublasGetStatusString(status), ")");
 }

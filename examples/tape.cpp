@@ -59,7 +59,8 @@ int main() {
   train(network, x, y, 20000);
 
   const Tensor points = tensor({{-1.5f}, {-0.5f}, {0.5f}, {1.5f}});
-  const std::vector<float> fitted = network(points).to_vector<float>(), bent = curvature(network, points).to_vector<float>();
+  const std::vector<float> fitted = network(points).to_vector<float>(),
+                           bent = curvature(network, points).to_vector<float>();
   std::printf("\n    x    sin(x)   fitted   its second derivative, to be -sin(x)\n");
   for (size_t i = 0; i < fitted.size(); ++i) {
     const double at = -1.5 + static_cast<double>(i);

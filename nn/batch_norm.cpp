@@ -22,7 +22,8 @@ BatchNorm2d::BatchNorm2d(int64_t channels, const BatchNormOptions& options) : op
 
 namespace {
 
-// Copies that belong to no rank of the group (their share of the batch was empty) take over the values of the first rank's.
+// Copies that belong to no rank of the group (their share of the batch was empty) take over the values of the first
+// rank's.
 void update_idle_copies(const Buffer& buffer, const Group& group, const Tensor& updated) {
   std::vector<Device> seen;
   for (const Device device : buffer.devices()) {
@@ -42,17 +43,18 @@ Tensor BatchNorm2d::forward(const Tensor& x) const {
   const RankContext rank = current_rank();
   if (options_.sync && training() && rank.group) {
     const Tensor mean = running_mean.on(device), var = running_var.on(device);
-    const Tensor y = sync_batch_norm(
-        x, gamma, beta, mean, var,
-        {.eps = options_.eps, .momentum = options_.momentum, .training = true, .relu = options_.relu});
+    const Tensor y =
+        sync_batch_norm(x, gamma, beta, mean, var,
+                        {.eps = options_.eps, .momentum = options_.momentum, .training = true, .relu = options_.relu});
     if (rank.rank == 0) {
       update_idle_copies(running_mean, *rank.group, mean);
       update_idle_copies(running_var, *rank.group, var);
     }
     return y;
   }
-  return batch_norm(x, gamma, beta, running_mean.on(device), running_var.on(device),
-                    {.eps = options_.eps, .momentum = options_.momentum, .training = training(), .relu = options_.relu});
+  return batch_norm(
+      x, gamma, beta, running_mean.on(device), running_var.on(device),
+      {.eps = options_.eps, .momentum = options_.momentum, .training = training(), .relu = options_.relu});
 }
 
 std::string BatchNorm2d::describe() const {

@@ -1,4 +1,5 @@
-// BatchNorm2d: batch norm over the channels of [N, C] or [N, C, d…], by a rank's share or, with `sync`, by the whole batch.
+// BatchNorm2d: batch norm over the channels of [N, C] or [N, C, d…], by a rank's share or, with `sync`, by the whole
+// batch.
 #pragma once
 
 #include "weft/nn/module.h"
@@ -10,8 +11,8 @@ struct BatchNormOptions {
   double momentum = 0.1;  ///< weight of the new statistics in the running ones
   bool affine = true;     ///< with weight and bias
   bool relu = false;      ///< max(y, 0) in the same pass
-  /// Statistics over all ranks that run the module together, merged by count, so that the result does not depend on how the
-  /// batch was split. Without ranks it is the same as plain batch norm.
+  /// Statistics over all ranks that run the module together, merged by count, so that the result does not depend on how
+  /// the batch was split. Without ranks it is the same as plain batch norm.
   bool sync = false;
 };
 
@@ -22,7 +23,7 @@ class BatchNorm2d : public Layer {
   Tensor forward(const Tensor& x) const override;
   std::string describe() const override;
 
-  Parameter weight, bias;             // [C]; undefined unless affine
+  Parameter weight, bias;            // [C]; undefined unless affine
   Buffer running_mean, running_var;  // [C]
   WEFT_MEMBERS(weight, bias, running_mean, running_var)
 

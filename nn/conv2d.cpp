@@ -8,7 +8,8 @@
 namespace weft::nn {
 
 Conv2d::Conv2d(int64_t in, int64_t out, const Conv2dOptions& options) : options_(options) {
-  WEFT_CHECK(ShapeError, in > 0 && out > 0 && options.groups > 0 && in % options.groups == 0 && out % options.groups == 0,
+  WEFT_CHECK(ShapeError,
+             in > 0 && out > 0 && options.groups > 0 && in % options.groups == 0 && out % options.groups == 0,
              "Conv2d: ", in, " to ", out, " channels in ", options.groups, " groups; groups must divide both");
   const Shape shape{out, in / options.groups, options.kernel.h, options.kernel.w};
   const double bound = 1 / std::sqrt(init::fans_of(shape).in);
@@ -27,7 +28,8 @@ Tensor Conv2d::forward(const Tensor& x) const {
 
 std::string Conv2d::describe() const {
   const Shape& w = weight.shape();
-  std::string text = weft::detail::concat("Conv2d(", w[1] * options_.groups, " -> ", w[0], ", kernel ", w[2], "x", w[3]);
+  std::string text =
+      weft::detail::concat("Conv2d(", w[1] * options_.groups, " -> ", w[0], ", kernel ", w[2], "x", w[3]);
   if (options_.stride.h != 1 || options_.stride.w != 1)
     text += weft::detail::concat(", stride ", options_.stride.h, "x", options_.stride.w);
   if (options_.dilation.h != 1 || options_.dilation.w != 1)

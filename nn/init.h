@@ -1,5 +1,5 @@
-// Initial values of parameters. All draw from the generator of the calling thread, on the CPU, so that a seed gives the same
-// values wherever the module goes.
+// Initial values of parameters. All draw from the generator of the calling thread, on the CPU, so that a seed gives the
+// same values wherever the module goes.
 #pragma once
 
 #include "weft/nn/parameter.h"

@@ -21,7 +21,8 @@ Tensor Linear::forward(const Tensor& x) const {
 }
 
 std::string Linear::describe() const {
-  return weft::detail::concat("Linear(", weight.shape()[1], " -> ", weight.shape()[0], bias.defined() ? "" : ", no bias", ")");
+  return weft::detail::concat("Linear(", weight.shape()[1], " -> ", weight.shape()[0],
+                              bias.defined() ? "" : ", no bias", ")");
 }
 
 }  // namespace weft::nn

@@ -1,5 +1,5 @@
-// Losses as modules without parameters. parts() gives {sum, weight}, which add up over shares of a batch; calling the loss
-// gives the mean.
+// Losses as modules without parameters. parts() gives {sum, weight}, which add up over shares of a batch; calling the
+// loss gives the mean.
 #pragma once
 
 #include "weft/nn/loss_parts.h"
@@ -28,7 +28,9 @@ class MixSoftmaxCrossEntropyLoss {
   explicit MixSoftmaxCrossEntropyLoss(double aux_weight = 0.4, CrossEntropyLossOptions options = {})
       : loss_(std::move(options)), aux_weight_(aux_weight) {}
   LossParts parts(const Tensor& main, const Tensor& aux, const Tensor& labels) const;
-  Tensor operator()(const Tensor& main, const Tensor& aux, const Tensor& labels) const { return parts(main, aux, labels).mean(); }
+  Tensor operator()(const Tensor& main, const Tensor& aux, const Tensor& labels) const {
+    return parts(main, aux, labels).mean();
+  }
 
  private:
   SoftmaxCrossEntropyLoss loss_;

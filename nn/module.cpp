@@ -13,7 +13,8 @@ std::string MemberList::next_name(std::string_view& names) {
   std::string_view name = names.substr(0, comma);
   names.remove_prefix(comma == std::string_view::npos ? names.size() : comma + 1);
   while (!name.empty() && name.front() == ' ') name.remove_prefix(1);
-  while (!name.empty() && (name.back() == ' ' || name.back() == '_')) name.remove_suffix(1);  // private members end in _
+  while (!name.empty() && (name.back() == ' ' || name.back() == '_'))
+    name.remove_suffix(1);  // private members end in _
   return std::string(name);
 }
 
@@ -36,7 +37,8 @@ std::vector<Member> Module::members() const {
   return std::move(list.members());
 }
 
-void Module::collect(const std::string& prefix, std::vector<Parameter>* parameters, std::vector<Buffer>* buffers) const {
+void Module::collect(const std::string& prefix, std::vector<Parameter>* parameters,
+                     std::vector<Buffer>* buffers) const {
   const auto append = [](auto& list, auto& handle, const std::string& name) {
     for (const auto& known : list)
       if (known.same(handle)) return;
@@ -112,11 +114,12 @@ void Module::zero_grad() const {
 
 void Module::copy_from(const Module& other) const {
   const auto copy = [](const auto& mine, const auto& theirs, const char* what) {
-    WEFT_CHECK(ShapeError, mine.size() == theirs.size(), "copy_from: ", mine.size(), " ", what, " here, ", theirs.size(),
-               " there");
+    WEFT_CHECK(ShapeError, mine.size() == theirs.size(), "copy_from: ", mine.size(), " ", what, " here, ",
+               theirs.size(), " there");
     for (size_t i = 0; i < mine.size(); ++i) {
-      WEFT_CHECK(ShapeError, mine[i].name() == theirs[i].name() && mine[i].shape() == theirs[i].shape(), "copy_from: ",
-                 mine[i].name(), mine[i].shape(), " here, ", theirs[i].name(), theirs[i].shape(), " there");
+      WEFT_CHECK(ShapeError, mine[i].name() == theirs[i].name() && mine[i].shape() == theirs[i].shape(),
+                 "copy_from: ", mine[i].name(), mine[i].shape(), " here, ", theirs[i].name(), theirs[i].shape(),
+                 " there");
       mine[i].to(theirs[i].devices());
       mine[i].set(theirs[i].at(0).detach());
     }

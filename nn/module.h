@@ -1,5 +1,6 @@
-// Module: a tree of parameters, buffers and child modules. A module lists its members once (WEFT_MEMBERS); naming, saving,
-// printing, moving and freezing follow from that list. One module object serves all devices, so its forward is const.
+// Module: a tree of parameters, buffers and child modules. A module lists its members once (WEFT_MEMBERS); naming,
+// saving, printing, moving and freezing follow from that list. One module object serves all devices, so its forward is
+// const.
 //
 //   struct Net : nn::Module {
 //     nn::Conv2d conv{3, 16, {.kernel = 3, .padding = 1}};
@@ -107,7 +108,8 @@ class Module {
   /// Stops (or resumes, with GradReq::write) gradients of all parameters.
   void freeze(GradReq request = GradReq::null) const;
   void zero_grad() const;
-  /// Copies values of parameters and buffers from a module of the same structure. Throws ShapeError naming the first difference.
+  /// Copies values of parameters and buffers from a module of the same structure. Throws ShapeError naming the first
+  /// difference.
   void copy_from(const Module& other) const;
 
  private:
@@ -138,7 +140,5 @@ class Layer : public Module {
 }  // namespace weft::nn
 
 /// Lists a module's parameters, buffers and children by name.
-#define WEFT_MEMBERS(...)                                               \
-  void list_members(::weft::nn::MemberList& list) override {            \
-    list.add_all(#__VA_ARGS__, __VA_ARGS__);                            \
-  }
+#define WEFT_MEMBERS(...) \
+  void list_members(::weft::nn::MemberList& list) override { list.add_all(#__VA_ARGS__, __VA_ARGS__); }

@@ -35,8 +35,8 @@ const Tensor& Placed::on(Device device) const {
     if (copy.device == device && copy.replica == replica) return copy.value;
   std::string places;
   for (const Copy& copy : state().copies) places += (places.empty() ? "" : ", ") + to_string(copy.device);
-  fail<DeviceError>("parameter '", name(), "' is not on ", device, replica ? " for this rank" : "", "; it is on ", places,
-                    "; place it with module.to({\"", device, "\"})");
+  fail<DeviceError>("parameter '", name(), "' is not on ", device, replica ? " for this rank" : "", "; it is on ",
+                    places, "; place it with module.to({\"", device, "\"})");
 }
 
 const Tensor& Placed::at(int place) const {
@@ -45,8 +45,8 @@ const Tensor& Placed::at(int place) const {
 }
 
 void Placed::set(const Tensor& value) const {
-  WEFT_CHECK(ShapeError, value.shape() == shape(), "parameter '", name(), "': shape ", shape(), " cannot take a value of shape ",
-             value.shape());
+  WEFT_CHECK(ShapeError, value.shape() == shape(), "parameter '", name(), "': shape ", shape(),
+             " cannot take a value of shape ", value.shape());
   for (const Copy& copy : state().copies)
     if (copy.replica == 0 || !state().shares_value) ops::copy_(copy.value.detach(), value, {}, "set");
 }

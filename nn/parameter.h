@@ -1,6 +1,6 @@
-// Parameter and Buffer: shared handles to one value (and one gradient) per device. A module holds them by value; copies of
-// a handle mean the same parameter. No replica of a module is ever made: on(device) picks the copy that belongs to the
-// calling rank.
+// Parameter and Buffer: shared handles to one value (and one gradient) per device. A module holds them by value; copies
+// of a handle mean the same parameter. No replica of a module is ever made: on(device) picks the copy that belongs to
+// the calling rank.
 #pragma once
 
 #include <memory>

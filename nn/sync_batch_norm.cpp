@@ -1,6 +1,7 @@
 // With all sums over the ranks' shares, N values per channel, xh = (x - mean) r, r = 1 / sqrt(var + eps):
 //   y = xh gamma + beta, or max(y, 0);   dz = dy, or dy where y > 0
-//   dx = gamma r (dz - sum(dz) / N - xh sum(dz xh) / N),   dgamma_i = sum_i(dz xh),   dbeta_i = sum_i(dz)   (rank i's own share)
+//   dx = gamma r (dz - sum(dz) / N - xh sum(dz xh) / N),   dgamma_i = sum_i(dz xh),   dbeta_i = sum_i(dz)   (rank i's
+//   own share)
 #include "weft/nn/sync_batch_norm.h"
 
 #include "weft/autograd/last_derivative.h"
@@ -26,8 +27,8 @@ struct Share {
   Tensor mean = {}, inverse_std = {}, y = {};
 };
 
-// Mean and inverse deviation over all ranks, on every rank's device; returns the biased variances. Means are weighted by
-// count, then come the squared deviations within ranks plus those of the ranks' means.
+// Mean and inverse deviation over all ranks, on every rank's device; returns the biased variances. Means are weighted
+// by count, then come the squared deviations within ranks plus those of the ranks' means.
 Tensors merge_statistics(std::vector<Share>& shares, double count, double eps, Order order) {
   const autograd::NoGrad pause;
   Tensors means, variances, parts;
@@ -66,7 +67,8 @@ class SyncPullback final : public autograd::Pullback {
   Tensors pull(std::span<const Tensor> dys, std::span<const bool> wanted) override {
     Tensors dy(dys.begin(), dys.end());
     for (size_t i = 0; i < dy.size(); ++i)
-      if (!dy[i].defined()) dy[i] = zeros_like(kept_[i].x.get());  // a rank whose part of the loss does not depend on this
+      if (!dy[i].defined())
+        dy[i] = zeros_like(kept_[i].x.get());  // a rank whose part of the loss does not depend on this
     Tensors dx = autograd::is_recording() ? composed(dy) : fused(dy);
     for (size_t i = 0; i < dx.size(); ++i)
       if (!wanted[i]) dx[i] = Tensor();
@@ -118,7 +120,8 @@ class SyncPullback final : public autograd::Pullback {
       const Tensor gamma = kept_[i].gamma;
       const int rank = dy[i].rank();
       const Tensor scale = gamma.defined() ? column(gamma, rank) * root[i] : root[i];
-      gradients.push_back(scale * (dz[i] - column(all_sums[i] / count_, rank) - xh[i] * column(all_products[i] / count_, rank)));
+      gradients.push_back(
+          scale * (dz[i] - column(all_sums[i] / count_, rank) - xh[i] * column(all_products[i] / count_, rank)));
       gradients.push_back(products[i]);
       gradients.push_back(kept_[i].has_beta ? sums[i] : Tensor());
     }
@@ -150,7 +153,8 @@ class SyncPullback final : public autograd::Pullback {
 };
 
 // What the last rank does for all.
-std::vector<Tensors> normalize_all(std::span<const Tensors> deposits, const weft::BatchNormOptions& options, Order order) {
+std::vector<Tensors> normalize_all(std::span<const Tensors> deposits, const weft::BatchNormOptions& options,
+                                   Order order) {
   std::vector<Share> shares;
   double count = 0;
   for (const Tensors& d : deposits) {

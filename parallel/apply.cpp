@@ -2,7 +2,8 @@
 
 namespace weft::parallel::detail {
 
-ApplyState::ApplyState(std::vector<Device> devices, std::vector<int> ranks_, const Context& context_, const ApplyOptions& options_)
+ApplyState::ApplyState(std::vector<Device> devices, std::vector<int> ranks_, const Context& context_,
+                       const ApplyOptions& options_)
     : ranks(std::move(ranks_)),
       context(context_),
       options(options_),
@@ -12,7 +13,8 @@ ApplyState::ApplyState(std::vector<Device> devices, std::vector<int> ranks_, con
 void ApplyState::run(size_t i, int replica, const std::function<void()>& f) {
   const int position = static_cast<int>(i);
   Context mine = context;
-  if (!options.first_samples.empty()) mine.generator.set_first_sample(context.generator.first_sample() + options.first_samples[i]);
+  if (!options.first_samples.empty())
+    mine.generator.set_first_sample(context.generator.first_sample() + options.first_samples[i]);
   try {
     const ContextGuard in_force(mine);
     const RankGuard as({&group, position, replica});
@@ -30,7 +32,8 @@ void ApplyState::merge_generators() const {
   for (size_t i = 1; i < generators.size(); ++i)
     WEFT_CHECK(Error, generators[i].calls() == generators[0].calls() && generators[i].seed() == generators[0].seed(),
                "parallel: rank 0 on ", group.devices()[0], " made ", generators[0].calls() - context.generator.calls(),
-               " random calls, rank ", i, " on ", group.devices()[i], " ", generators[i].calls() - context.generator.calls(),
+               " random calls, rank ", i, " on ", group.devices()[i], " ",
+               generators[i].calls() - context.generator.calls(),
                "; every rank must draw the same random tensors in the same order");
   if (generators.empty()) return;
   Generator next = generators[0];

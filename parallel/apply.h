@@ -25,7 +25,8 @@ namespace detail {
 
 /// What the workers of one call share with the caller: kept alive by whoever is last.
 struct ApplyState {
-  ApplyState(std::vector<Device> devices, std::vector<int> ranks_, const Context& context_, const ApplyOptions& options_);
+  ApplyState(std::vector<Device> devices, std::vector<int> ranks_, const Context& context_,
+             const ApplyOptions& options_);
   /// Runs f as rank position `i`: context, group and generator in force; the group learns how it ended.
   void run(size_t i, int replica, const std::function<void()>& f);
   /// The caller's generator goes on where those of the ranks ended. Throws Error if they disagree.
@@ -43,8 +44,8 @@ using Stored = std::conditional_t<std::is_void_v<Out>, std::monostate, Out>;
 
 }  // namespace detail
 
-/// Calls f(i, rank) on the worker of each of `ranks` (ascending), i counting from 0; returns the results in that order. f
-/// and what it refers to must stay alive until all workers answered, which an error by deadline does not wait for.
+/// Calls f(i, rank) on the worker of each of `ranks` (ascending), i counting from 0; returns the results in that order.
+/// f and what it refers to must stay alive until all workers answered, which an error by deadline does not wait for.
 template <class F>
 auto apply_on(Workers& workers, const std::vector<int>& ranks, F f, const ApplyOptions& options = {}) {
   using Out = detail::Stored<std::invoke_result_t<F&, size_t, int>>;
@@ -60,20 +61,19 @@ auto apply_on(Workers& workers, const std::vector<int>& ranks, F f, const ApplyO
   const auto position = [](const std::vector<int>& list, int rank) {
     return static_cast<size_t>(std::lower_bound(list.begin(), list.end(), rank) - list.begin());
   };
-  workers.run_ranks(
-      ranks,
-      [state, position, &workers](int rank) {
-        const size_t i = position(state->ranks, rank);
-        state->run(i, workers.replica(rank), [&] {
-          if constexpr (std::is_void_v<std::invoke_result_t<F&, size_t, int>>) {
-            state->f(i, rank);
-            state->results[i].emplace();
-          } else {
-            state->results[i].emplace(state->f(i, rank));
-          }
-        });
-      },
-      {.deadline = options.deadline});
+  workers.run_ranks(ranks,
+                    [state, position, &workers](int rank) {
+                      const size_t i = position(state->ranks, rank);
+                      state->run(i, workers.replica(rank), [&] {
+                        if constexpr (std::is_void_v<std::invoke_result_t<F&, size_t, int>>) {
+                          state->f(i, rank);
+                          state->results[i].emplace();
+                        } else {
+                          state->results[i].emplace(state->f(i, rank));
+                        }
+                      });
+                    },
+                    {.deadline = options.deadline});
   state->merge_generators();
   std::vector<Out> results;
   for (auto& result : state->results) results.push_back(std::move(*result));
@@ -88,18 +88,21 @@ auto parallel_apply(const F& module, const PerDevice<std::tuple<Args...>>& input
   for (int i = 0; i < inputs.size(); ++i) ranks.push_back(i);
   auto held = std::make_shared<PerDevice<std::tuple<Args...>>>(inputs);
   return apply_on(
-      *workers, ranks, [held, &module](size_t i, int) { return std::apply(module, (*held)[static_cast<int>(i)]); }, options);
+      *workers, ranks, [held, &module](size_t i, int) { return std::apply(module, (*held)[static_cast<int>(i)]); },
+      options);
 }
 
 /// criterion(outputs[i]…, targets[i]…) on the device of entry i. Throws DeviceError where the lists of devices differ.
 template <class F, class... Outputs, class... Targets>
 auto criterion_parallel_apply(const F& criterion, const PerDevice<std::tuple<Outputs...>>& outputs,
                               const PerDevice<std::tuple<Targets...>>& targets, const ApplyOptions& options = {}) {
-  WEFT_CHECK(DeviceError, outputs.devices() == targets.devices(), "criterion_parallel_apply: outputs on ", outputs.size(),
-             " devices, targets on ", targets.size(), "; split the targets over the devices of the outputs");
+  WEFT_CHECK(DeviceError, outputs.devices() == targets.devices(), "criterion_parallel_apply: outputs on ",
+             outputs.size(), " devices, targets on ", targets.size(),
+             "; split the targets over the devices of the outputs");
   std::vector<std::tuple<Outputs..., Targets...>> joined;
   for (int i = 0; i < outputs.size(); ++i) joined.push_back(std::tuple_cat(outputs[i], targets[i]));
-  return parallel_apply(criterion, PerDevice<std::tuple<Outputs..., Targets...>>(outputs.devices(), std::move(joined)), options);
+  return parallel_apply(criterion, PerDevice<std::tuple<Outputs..., Targets...>>(outputs.devices(), std::move(joined)),
+                        options);
 }
 
 }  // namespace weft::parallel

@@ -4,8 +4,8 @@
 
 namespace weft::parallel {
 
-void detail::run_backward(const Tensors& heads, const std::vector<Device>& devices, const std::shared_ptr<Workers>& workers,
-                          const ParallelBackwardOptions& options) {
+void detail::run_backward(const Tensors& heads, const std::vector<Device>& devices,
+                          const std::shared_ptr<Workers>& workers, const ParallelBackwardOptions& options) {
   std::vector<Device> used = devices;
   if (used.empty())
     for (const Tensor& head : heads)
@@ -13,11 +13,10 @@ void detail::run_backward(const Tensors& heads, const std::vector<Device>& devic
   std::shared_ptr<Workers> executor = workers;
   if (!executor && used.size() > 1) executor = Workers::acquire(used);
   const bool inline_pass = Worker::is_current();
-  autograd::backward(heads,
-                     {.head_grads = options.head_grads,
-                      .retain_graph = options.retain_graph,
-                      .create_graph = options.create_graph},
-                     inline_pass ? nullptr : executor.get());
+  autograd::backward(
+      heads,
+      {.head_grads = options.head_grads, .retain_graph = options.retain_graph, .create_graph = options.create_graph},
+      inline_pass ? nullptr : executor.get());
   if (options.sync)
     for (const Device device : used) current_stream(device).synchronize();
 }

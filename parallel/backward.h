@@ -10,8 +10,8 @@
 namespace weft::parallel {
 
 struct ParallelBackwardOptions {
-  bool sync = false;          ///< also wait for the devices; same bits either way
-  Tensors head_grads = {};    ///< one per tensor of the losses; none: ones
+  bool sync = false;        ///< also wait for the devices; same bits either way
+  Tensors head_grads = {};  ///< one per tensor of the losses; none: ones
   bool retain_graph = false;
   bool create_graph = false;
 };
@@ -30,9 +30,9 @@ void run_backward(const Tensors& heads, const std::vector<Device>& devices, cons
                   const ParallelBackwardOptions& options);
 }  // namespace detail
 
-/// The gradients of the sum of all entries, in one pass: each device's part runs on that device's worker, and a leaf reached
-/// from several losses receives their sum. Entries are tensors, or vectors and tuples of them. On failure nothing is stored:
-/// see autograd::backward. In a worker the pass runs inline.
+/// The gradients of the sum of all entries, in one pass: each device's part runs on that device's worker, and a leaf
+/// reached from several losses receives their sum. Entries are tensors, or vectors and tuples of them. On failure
+/// nothing is stored: see autograd::backward. In a worker the pass runs inline.
 template <class T>
 void parallel_backward(const PerDevice<T>& losses, const ParallelBackwardOptions& options = {}) {
   Tensors heads;

@@ -2,9 +2,9 @@
 
 #include <numeric>
 
-#include "weft/tensor/operators.h"
 #include "weft/autograd/ops/concat.h"
 #include "weft/tensor/collective.h"
+#include "weft/tensor/operators.h"
 #include "weft/tensor/ops/copy.h"
 
 namespace weft::parallel {

@@ -1,5 +1,6 @@
-// DataParallelModel, DataParallelCriterion: one module on several devices, each with its share of the batch. Outputs stay
-// where they are made and losses are computed there; the entries of the losses add up to the loss of the whole batch.
+// DataParallelModel, DataParallelCriterion: one module on several devices, each with its share of the batch. Outputs
+// stay where they are made and losses are computed there; the entries of the losses add up to the loss of the whole
+// batch.
 #pragma once
 
 #include "weft/nn/loss_parts.h"
@@ -23,7 +24,8 @@ class RankSet {
   Splitter splitter() const;
   /// The ranks that got samples.
   std::vector<int> active(const std::vector<int64_t>& sizes) const;
-  /// The ranks that a value with entries on `devices` belongs to. Throws DeviceError where these are not ranks of the set.
+  /// The ranks that a value with entries on `devices` belongs to. Throws DeviceError where these are not ranks of the
+  /// set.
   std::vector<int> ranks_on(const std::vector<Device>& devices) const;
   /// A splitter that gives every entry of such a value the share its rank had.
   Splitter splitter_over(const std::vector<Device>& devices) const;
@@ -87,8 +89,8 @@ std::vector<T> pick(std::vector<T> parts, const std::vector<int>& ranks) {
 template <class M>
 class DataParallelModel {
  public:
-  /// Places the module's parameters on the devices; the module is referred to, not copied, and must outlive this object.
-  /// `devices` empty: calls through, moves nothing. Throws DeviceError; see ranks_of.
+  /// Places the module's parameters on the devices; the module is referred to, not copied, and must outlive this
+  /// object. `devices` empty: calls through, moves nothing. Throws DeviceError; see ranks_of.
   DataParallelModel(M& module, std::vector<Device> devices = {}, const DataParallelOptions& options = {})
       : module_(&module), set_(devices, options) {
     if (set_.empty()) return;
@@ -96,8 +98,8 @@ class DataParallelModel {
     for (const nn::Parameter& p : module.parameters()) p.set_order(set_.order());
   }
 
-  /// Splits the arguments (any nest, see split.h) and runs the module's forward on every device that has samples. Returns one
-  /// output per such device, in order of samples. Throws WorkerErrors with what failed anywhere.
+  /// Splits the arguments (any nest, see split.h) and runs the module's forward on every device that has samples.
+  /// Returns one output per such device, in order of samples. Throws WorkerErrors with what failed anywhere.
   template <class... Args>
   auto operator()(const Args&... args) const {
     using Out = std::decay_t<decltype(detail::call(*module_, std::declval<const detail::SplitResult<Args>&>()...))>;
@@ -211,12 +213,14 @@ auto arguments(const T& output) {
 template <class L>
 class DataParallelCriterion {
  public:
-  /// `loss`: an nn loss (with `parts`) or any callable that gives the mean over the samples it sees. Copied or moved in.
+  /// `loss`: an nn loss (with `parts`) or any callable that gives the mean over the samples it sees. Copied or moved
+  /// in.
   explicit DataParallelCriterion(L loss, std::vector<Device> devices = {}, const DataParallelOptions& options = {})
       : loss_(std::make_shared<L>(std::move(loss))), set_(devices, options) {}
 
-  /// outputs: what the model returned. targets: whole batches, split here, or PerDevice values. Returns one loss (or tuple of
-  /// losses) per device; they add up to the loss of the batch. Throws DeviceError if the devices differ from those of the outputs.
+  /// outputs: what the model returned. targets: whole batches, split here, or PerDevice values. Returns one loss (or
+  /// tuple of losses) per device; they add up to the loss of the batch. Throws DeviceError if the devices differ from
+  /// those of the outputs.
   template <class Out, class... Targets>
   auto operator()(const PerDevice<Out>& outputs, const Targets&... targets) const {
     Splitter splitter = set_.splitter_over(outputs.devices());

@@ -37,7 +37,8 @@ bool is_consequence(const WorkerError& e) {
 }
 
 std::string text_of(const std::vector<WorkerError>& errors, int ranks) {
-  std::string text = detail::concat("parallel: ", errors.size(), " of ", ranks, ranks == 1 ? " device failed." : " devices failed.");
+  std::string text =
+      detail::concat("parallel: ", errors.size(), " of ", ranks, ranks == 1 ? " device failed." : " devices failed.");
   for (const WorkerError& e : errors) {
     text += detail::concat(" ", e.device, ": ", describe(e.error));
     if (text.back() != '.') text += '.';
@@ -47,7 +48,8 @@ std::string text_of(const std::vector<WorkerError>& errors, int ranks) {
 }
 
 std::vector<WorkerError> causes(std::vector<WorkerError> errors) {
-  const auto first = std::stable_partition(errors.begin(), errors.end(), [](const auto& e) { return !is_consequence(e); });
+  const auto first =
+      std::stable_partition(errors.begin(), errors.end(), [](const auto& e) { return !is_consequence(e); });
   if (first != errors.begin()) errors.erase(first, errors.end());
   return errors;
 }

@@ -61,7 +61,8 @@ class Parallel {
 
   /// Shares the task: a worker that never answers keeps it alive.
   Parallel(int num_workers, std::shared_ptr<Task> task, const ParallelOptions& options = {})
-      : Parallel(num_workers, [task](In x) { return task->forward_backward(std::move(x)); }, options) {}
+      : Parallel(
+            num_workers, [task](In x) { return task->forward_backward(std::move(x)); }, options) {}
   /// Refers to a task that must outlive the pool.
   Parallel(int num_workers, Task& task, const ParallelOptions& options = {})
       : Parallel(num_workers, std::shared_ptr<Task>(std::shared_ptr<Task>(), &task), options) {}

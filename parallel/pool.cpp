@@ -51,7 +51,8 @@ struct Pool::State {
     item.status = Item::Status::running;
     ++running;
     alone = first;
-    if (first && round->group) round->group->forbid("the first item of each device runs alone; pass serial_init = false");
+    if (first && round->group)
+      round->group->forbid("the first item of each device runs alone; pass serial_init = false");
     lock.unlock();
     std::exception_ptr error;
     try {
@@ -106,7 +107,8 @@ std::shared_ptr<Pool::Round> Pool::round_for(int64_t samples, Context& context, 
     if (size_ > 1) {
       round_->group = std::make_unique<Group>(std::vector<Device>(static_cast<size_t>(size_)),
                                               GroupOptions{.deadline = options_.deadline});
-      if (workers_.empty()) round_->group->forbid("a pool without workers runs one item at a time; use one worker per rank");
+      if (workers_.empty())
+        round_->group->forbid("a pool without workers runs one item at a time; use one worker per rank");
     }
   }
   rank = round_->puts++;
@@ -146,7 +148,8 @@ Pool::Ticket Pool::put(std::optional<Device> device, int64_t samples, std::funct
 
 Pool::Result Pool::fetch(std::unique_lock<std::mutex>& lock, Ticket ticket, std::chrono::milliseconds patience) {
   const auto found = state_->items.find(ticket);
-  WEFT_CHECK(Error, found != state_->items.end(), "Parallel: ticket ", ticket, " is unknown or its result was fetched before");
+  WEFT_CHECK(Error, found != state_->items.end(), "Parallel: ticket ", ticket,
+             " is unknown or its result was fetched before");
   Item& item = found->second;
   const auto ready = [&] { return item.status == Item::Status::done || item.status == Item::Status::cancelled; };
   WEFT_CHECK(Error, state_->changed.wait_for(lock, patience, ready), "Parallel: the worker of ", item.device,

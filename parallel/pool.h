@@ -11,7 +11,8 @@
 namespace weft::parallel {
 
 struct ParallelOptions {
-  bool serial_init = true;  ///< the first item of each device runs alone, so that what it builds on first use is built once
+  bool serial_init =
+      true;  ///< the first item of each device runs alone, so that what it builds on first use is built once
   /// One per worker; empty: available_devices(), again from the start where there are more workers.
   std::vector<Device> devices = {};
   int capacity = 64;  ///< items that may wait for a worker; put() waits beyond
@@ -29,12 +30,12 @@ class Pool {
 
   using Ticket = uint64_t;
   using Result = std::shared_ptr<void>;
-  /// Queues a job for the worker of `device`, or the next one; `samples`: size of the item's share of the batch; `result`:
-  /// what waiting for the item returns, filled by the job. Throws Error after close() or when no place became free within
-  /// the deadline.
+  /// Queues a job for the worker of `device`, or the next one; `samples`: size of the item's share of the batch;
+  /// `result`: what waiting for the item returns, filled by the job. Throws Error after close() or when no place became
+  /// free within the deadline.
   Ticket put(std::optional<Device> device, int64_t samples, std::function<void()> job, Result result);
-  /// Waits for one item, the next in order of put, or the next that is ready. Throws what the job threw; Error where nothing
-  /// is outstanding, the item was cancelled or fetched before, or the deadline passed.
+  /// Waits for one item, the next in order of put, or the next that is ready. Throws what the job threw; Error where
+  /// nothing is outstanding, the item was cancelled or fetched before, or the deadline passed.
   Result wait(Ticket ticket);
   Result wait_next();
   Result wait_any();

@@ -18,10 +18,11 @@ std::vector<Device> ranks_of(const std::vector<Device>& devices, const DataParal
                " is listed twice; list each device once or set allow_duplicates");
   }
   if (options.shares == 0) return devices;
-  WEFT_CHECK(DeviceError, options.shares > 0 && std::has_single_bit(static_cast<unsigned>(options.shares)) &&
-                 options.shares % n == 0,
-             "parallel: ", options.shares, " shares for ", n, n == 1 ? " device" : " devices",
-             "; shares must be a power of two and a multiple of the number of devices");
+  WEFT_CHECK(
+      DeviceError,
+      options.shares > 0 && std::has_single_bit(static_cast<unsigned>(options.shares)) && options.shares % n == 0,
+      "parallel: ", options.shares, " shares for ", n, n == 1 ? " device" : " devices",
+      "; shares must be a power of two and a multiple of the number of devices");
   std::vector<Device> ranks;
   for (const Device device : devices) ranks.insert(ranks.end(), static_cast<size_t>(options.shares / n), device);
   return ranks;

@@ -18,12 +18,13 @@ struct DataParallelOptions {
 };
 
 // Note [Shares]
-// With shares = s the batch is always cut into s parts, each a virtual rank with a worker, a gradient and random numbers of
-// its own, working with one CPU thread; sums run over a binary tree of shares. So training gives the same bits on 1, 2, …, s
-// devices of one kind. s is a power of two and a multiple of the number of devices. The price is s gradients in memory.
+// With shares = s the batch is always cut into s parts, each a virtual rank with a worker, a gradient and random
+// numbers of its own, working with one CPU thread; sums run over a binary tree of shares. So training gives the same
+// bits on 1, 2, …, s devices of one kind. s is a power of two and a multiple of the number of devices. The price is s
+// gradients in memory.
 
-/// The device of every rank, in order of samples. Throws DeviceError on an empty list, unknown devices, duplicates without
-/// allow_duplicates, or a number of shares that does not fit.
+/// The device of every rank, in order of samples. Throws DeviceError on an empty list, unknown devices, duplicates
+/// without allow_duplicates, or a number of shares that does not fit.
 std::vector<Device> ranks_of(const std::vector<Device>& devices, const DataParallelOptions& options);
 
 }  // namespace weft::parallel

@@ -8,7 +8,8 @@ std::vector<int64_t> share_sizes(int64_t batch, const std::vector<Device>& devic
                                  const Shape& shape) {
   const auto n = static_cast<int64_t>(devices.size());
   const bool weighted = !options.weights.empty();
-  WEFT_CHECK(ShapeError, batch > 0, "split_and_load: the batch is empty, shape ", shape, " along axis ", options.batch_axis);
+  WEFT_CHECK(ShapeError, batch > 0, "split_and_load: the batch is empty, shape ", shape, " along axis ",
+             options.batch_axis);
   WEFT_CHECK(ShapeError, !options.even_split || batch % n == 0, "split_and_load: batch ", batch, " of shape ", shape,
              " does not split evenly over ", n, " devices along axis ", options.batch_axis, "; use a multiple of ", n,
              " or even_split = false");
@@ -22,7 +23,8 @@ std::vector<int64_t> share_sizes(int64_t batch, const std::vector<Device>& devic
   WEFT_CHECK(Error, !weighted || total > 0, "split_and_load: all weights are zero");
   std::vector<int64_t> sizes;
   for (size_t i = 0; i < devices.size(); ++i)
-    sizes.push_back(weighted ? static_cast<int64_t>(static_cast<double>(batch) * options.weights[i] / total) : batch / n);
+    sizes.push_back(weighted ? static_cast<int64_t>(static_cast<double>(batch) * options.weights[i] / total)
+                             : batch / n);
   int64_t rest = batch - std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
   for (size_t i = 0; rest > 0; i = (i + 1) % sizes.size()) {
     if (weighted && options.weights[i] == 0) continue;
@@ -32,7 +34,8 @@ std::vector<int64_t> share_sizes(int64_t batch, const std::vector<Device>& devic
   return sizes;
 }
 
-PerDevice<Tensor> split_and_load(const Tensor& x, const std::vector<Device>& devices, int64_t batch_axis, bool even_split) {
+PerDevice<Tensor> split_and_load(const Tensor& x, const std::vector<Device>& devices, int64_t batch_axis,
+                                 bool even_split) {
   Splitter splitter(devices, {.batch_axis = batch_axis, .even_split = even_split});
   return PerDevice<Tensor>(devices, splitter.split(x, batch_axis, "data"));
 }
@@ -48,15 +51,15 @@ const std::vector<int64_t>& Splitter::sizes(int64_t batch, const Shape& shape, c
     batch_ = batch;
     first_leaf_ = leaf;
   }
-  WEFT_CHECK(ShapeError, batch == batch_, "split_and_load: ", first_leaf_, " has ", batch_, " samples, ", leaf, " of shape ",
-             shape, " has ", batch, "; all leaves need the same batch, or mark one as Replicate");
+  WEFT_CHECK(ShapeError, batch == batch_, "split_and_load: ", first_leaf_, " has ", batch_, " samples, ", leaf,
+             " of shape ", shape, " has ", batch, "; all leaves need the same batch, or mark one as Replicate");
   return sizes_;
 }
 
 std::vector<Tensor> Splitter::split(const Tensor& x, int64_t axis, const std::string& leaf) {
   WEFT_CHECK(ShapeError, x.defined(), "split_and_load: ", leaf, " is an undefined tensor");
-  WEFT_CHECK(IndexError, axis >= -x.rank() && axis < x.rank(), "split_and_load: axis ", axis, " is out of range for ", leaf,
-             " of shape ", x.shape());
+  WEFT_CHECK(IndexError, axis >= -x.rank() && axis < x.rank(), "split_and_load: axis ", axis, " is out of range for ",
+             leaf, " of shape ", x.shape());
   const int64_t batch = x.size(axis);
   const std::vector<int64_t>& extents = sizes(batch, x.shape(), leaf);
   if (count() == 1) return {x.to(devices_[0])};

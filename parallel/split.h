@@ -1,8 +1,8 @@
 // split_and_load, split_load_kwargs, tuple_map: from a batch to one share per device.
 //
-// Anything nested of tuples, pairs, vectors, arrays, maps, optionals and structs (see Fields) is split leaf by leaf; the
-// containers stay what they are. Tensors and host arrays (vectors of numbers) are cut along the batch axis; other values
-// go to every device as they are. Sizes follow numpy.array_split: 10 over 4 gives 3, 3, 2, 2.
+// Anything nested of tuples, pairs, vectors, arrays, maps, optionals and structs (see Fields) is split leaf by leaf;
+// the containers stay what they are. Tensors and host arrays (vectors of numbers) are cut along the batch axis; other
+// values go to every device as they are. Sizes follow numpy.array_split: 10 over 4 gives 3, 3, 2, 2.
 #pragma once
 
 #include <array>
@@ -39,14 +39,14 @@ struct Replicate {
 template <class T>
 struct Fields;
 
-/// Sizes of the shares of `batch` samples. Throws ShapeError on an uneven split where options.even_split asks for an even
-/// one; `shape` and `devices` are for the text.
+/// Sizes of the shares of `batch` samples. Throws ShapeError on an uneven split where options.even_split asks for an
+/// even one; `shape` and `devices` are for the text.
 std::vector<int64_t> share_sizes(int64_t batch, const std::vector<Device>& devices, const SplitOptions& options,
                                  const Shape& shape);
 
-/// One share per device; an empty share has extent 0. Straight from where x lies to each device, never through a first one;
-/// no copy where x is there already. Recorded when x is tracked. Throws DeviceError on an empty list, ShapeError on an
-/// empty batch, IndexError on an axis out of range.
+/// One share per device; an empty share has extent 0. Straight from where x lies to each device, never through a first
+/// one; no copy where x is there already. Recorded when x is tracked. Throws DeviceError on an empty list, ShapeError
+/// on an empty batch, IndexError on an axis out of range.
 PerDevice<Tensor> split_and_load(const Tensor& x, const std::vector<Device>& devices, int64_t batch_axis = 0,
                                  bool even_split = true);
 
@@ -91,7 +91,8 @@ auto split_and_load(const T& nest, const std::vector<Device>& devices, int64_t b
 
 /// Positional and named arguments, one of each per device, whatever either of them holds.
 template <class Inputs, class Kwargs>
-auto split_load_kwargs(const Inputs& inputs, const Kwargs& kwargs, const std::vector<Device>& devices, int64_t batch_axis = 0) {
+auto split_load_kwargs(const Inputs& inputs, const Kwargs& kwargs, const std::vector<Device>& devices,
+                       int64_t batch_axis = 0) {
   Splitter splitter(devices, {.batch_axis = batch_axis});
   auto split_inputs = detail::split_nest(inputs, splitter, "inputs");
   auto split_kwargs = detail::split_nest(kwargs, splitter, "kwargs");
@@ -99,8 +100,8 @@ auto split_load_kwargs(const Inputs& inputs, const Kwargs& kwargs, const std::ve
                    PerDevice<detail::SplitResult<Kwargs>>(devices, std::move(split_kwargs)));
 }
 
-/// What a module returned, as arguments of a loss: a tensor becomes a one-tuple, an array a tuple; tuples and everything
-/// else stay. A vector, whose length only run time knows, stays too.
+/// What a module returned, as arguments of a loss: a tensor becomes a one-tuple, an array a tuple; tuples and
+/// everything else stay. A vector, whose length only run time knows, stays too.
 inline std::tuple<Tensor> tuple_map(const Tensor& x) { return {x}; }
 template <class T, size_t N>
 auto tuple_map(const std::array<T, N>& x) {

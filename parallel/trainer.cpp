@@ -53,8 +53,8 @@ Trainer::Trainer(std::vector<nn::Parameter> parameters, std::unique_ptr<nn::opti
     const auto places = static_cast<size_t>(p.places());
     slots_.push_back({p, p.devices(), std::vector<uint64_t>(places), std::vector<uint64_t>(places), {}});
     WEFT_CHECK(DeviceError, slots_.back().devices == slots_.front().devices, "Trainer: parameter '",
-               slots_.front().parameter.name(), "' is on ", slots_.front().devices.size(), " devices, '", p.name(), "' on ",
-               places, " or others; place them alike with module.to(devices)");
+               slots_.front().parameter.name(), "' is on ", slots_.front().devices.size(), " devices, '", p.name(),
+               "' on ", places, " or others; place them alike with module.to(devices)");
   }
   WEFT_CHECK(Error, !slots_.empty(), "Trainer: no parameters that take gradients");
   place_states();
@@ -94,7 +94,8 @@ std::vector<Trainer::Slot*> Trainer::fresh_slots() {
   for (Slot& slot : slots_) {
     for (int i = 0; i < slot.parameter.places(); ++i)
       WEFT_CHECK(AutogradError, !slot.leaf(i)->stale(), "step: the gradient of '", slot.parameter.name(), "' on ",
-                 slot.devices[static_cast<size_t>(i)], " is stale: a backward pass failed; run one that succeeds first");
+                 slot.devices[static_cast<size_t>(i)],
+                 " is stale: a backward pass failed; run one that succeeds first");
     if (slot.any_fresh()) {
       fresh.push_back(&slot);
     } else {
@@ -112,7 +113,8 @@ std::vector<Tensors> Trainer::reduce_bucket(const std::vector<Slot*>& bucket) co
   for (const Slot* slot : bucket) total += slot->parameter.numel();
   Tensors flats;
   for (int i = 0; i < places; ++i) {
-    Tensor all = empty({total}, {.dtype = bucket[0]->parameter.dtype(), .device = bucket[0]->devices[static_cast<size_t>(i)]});
+    Tensor all =
+        empty({total}, {.dtype = bucket[0]->parameter.dtype(), .device = bucket[0]->devices[static_cast<size_t>(i)]});
     int64_t start = 0;
     for (const Slot* slot : bucket) {
       const Tensor& value = slot->parameter.at(i);
@@ -131,7 +133,8 @@ std::vector<Tensors> Trainer::reduce_bucket(const std::vector<Slot*>& bucket) co
     int64_t start = 0;
     for (const Slot* slot : bucket) {
       const Tensor& value = slot->parameter.at(i);
-      gradients[static_cast<size_t>(i)].push_back(ops::view(sums[static_cast<size_t>(i)], value.shape(), value.strides(), start));
+      gradients[static_cast<size_t>(i)].push_back(
+          ops::view(sums[static_cast<size_t>(i)], value.shape(), value.strides(), start));
       start += value.numel();
     }
   }
@@ -143,11 +146,13 @@ void Trainer::allreduce_grads() {
   std::vector<std::vector<Slot*>> buckets;
   std::vector<Slot*> fresh = fresh_slots();
   int64_t bytes = 0;
-  for (auto slot = fresh.rbegin(); slot != fresh.rend(); ++slot) {  // reverse order of registration: as backward makes them
+  for (auto slot = fresh.rbegin(); slot != fresh.rend();
+       ++slot) {  // reverse order of registration: as backward makes them
     if ((*slot)->parameter.places() == 1 || (*slot)->all_reduced()) continue;
     const nn::Parameter& p = (*slot)->parameter;
     const int64_t size = p.numel() * size_of(p.dtype());
-    const int64_t limit = buckets.size() <= 1 ? std::min(first_bucket_bytes, options_.bucket_bytes) : options_.bucket_bytes;
+    const int64_t limit =
+        buckets.size() <= 1 ? std::min(first_bucket_bytes, options_.bucket_bytes) : options_.bucket_bytes;
     if (buckets.empty() || bytes + size > limit || buckets.back()[0]->parameter.dtype() != p.dtype()) {
       buckets.emplace_back();
       bytes = 0;
@@ -254,7 +259,8 @@ void Trainer::load_state(const std::vector<std::pair<std::string, Tensor>>& stat
       if (found == given.end())
         wrong += " " + name + " is missing.";
       else if (found->second.shape() != slot.parameter.shape())
-        wrong += weft::detail::concat(" ", name, " has shape ", found->second.shape(), ", not ", slot.parameter.shape(), ".");
+        wrong += weft::detail::concat(" ", name, " has shape ", found->second.shape(), ", not ", slot.parameter.shape(),
+                                      ".");
     }
   WEFT_CHECK(CheckpointError, wrong.empty(), "load_state: the state does not fit:", wrong, " Nothing was changed");
   for (Slot& slot : slots_)

@@ -82,7 +82,8 @@ bool Worker::is_current() noexcept { return in_worker; }
 Workers::Workers(std::vector<Device> ranks, int threads) : ranks_(std::move(ranks)) {
   const auto cpu_ranks = std::count_if(ranks_.begin(), ranks_.end(), [](Device d) { return d.is_cpu(); });
   const int share = cpu_ranks > 0 ? std::max(1, default_num_threads() / static_cast<int>(cpu_ranks)) : 1;
-  for (const Device device : ranks_) workers_.push_back(std::make_unique<Worker>(device, threads > 0 ? threads : share));
+  for (const Device device : ranks_)
+    workers_.push_back(std::make_unique<Worker>(device, threads > 0 ? threads : share));
 }
 
 std::shared_ptr<Workers> Workers::acquire(const std::vector<Device>& ranks, int threads) {
@@ -152,7 +153,8 @@ void Workers::run_ranks(const std::vector<int>& ranks, std::function<void(int)> 
     std::string late;
     for (size_t i = 0; i < ranks.size(); ++i)
       if (!call->answered[i]) late += (late.empty() ? "" : ", ") + to_string(ranks_[static_cast<size_t>(ranks[i])]);
-    fail<Error>(options.what, ": no answer from ", late, " within ", static_cast<double>(options.deadline.count()) / 1000,
+    fail<Error>(options.what, ": no answer from ", late, " within ",
+                static_cast<double>(options.deadline.count()) / 1000,
                 " s; raise the deadline if the work may take longer");
   }
   if (call->errors.empty()) return;

@@ -20,7 +20,8 @@ class Worker {
  public:
   /// `threads`: cores that operations of this worker may use. Throws Error if the thread cannot be started.
   Worker(Device device, int threads);
-  /// Drops what has not started and waits up to `patience` for what has; then reports on stderr and lets go of the thread.
+  /// Drops what has not started and waits up to `patience` for what has; then reports on stderr and lets go of the
+  /// thread.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -57,9 +58,9 @@ class Workers final : public autograd::Executor {
   /// Which of the ranks on its device `rank` is: 0 unless a device is listed more than once.
   int replica(int rank) const;
 
-  /// Runs job(rank) for each of `ranks` on its worker and waits for all. Calls from several threads do not interleave. Throws
-  /// WorkerErrors with all that failed; Error naming device and seconds when one does not answer within the deadline: it
-  /// keeps `job` alive and goes on by itself. In a worker the jobs run inline, one after the other.
+  /// Runs job(rank) for each of `ranks` on its worker and waits for all. Calls from several threads do not interleave.
+  /// Throws WorkerErrors with all that failed; Error naming device and seconds when one does not answer within the
+  /// deadline: it keeps `job` alive and goes on by itself. In a worker the jobs run inline, one after the other.
   void run_ranks(const std::vector<int>& ranks, std::function<void(int)> job, const RunOptions& options = {});
   void run_all(std::function<void(int)> job, const RunOptions& options = {});
 

@@ -1,4 +1,5 @@
-// Collapsed: how up to four operands of an elementwise kernel lie in memory. A plain struct, fit to be passed to kernels.
+// Collapsed: how up to four operands of an elementwise kernel lie in memory. A plain struct, fit to be passed to
+// kernels.
 #pragma once
 
 #include <cstdint>

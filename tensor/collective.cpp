@@ -95,8 +95,8 @@ Tensors scatter(const Tensor& x, std::span<const Device> devices, std::span<cons
     parts.push_back(devices[i] == x.device() ? clone(part) : to(part, devices[i]));
     start += extents[i];
   }
-  WEFT_CHECK(ShapeError, start == x.size(a), "scatter: extents add up to ", start, ", axis ", a, " of shape ", x.shape(),
-             " does not");
+  WEFT_CHECK(ShapeError, start == x.size(a), "scatter: extents add up to ", start, ", axis ", a, " of shape ",
+             x.shape(), " does not");
   return parts;
 }
 

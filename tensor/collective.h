@@ -9,8 +9,8 @@
 
 namespace weft {
 
-/// A faster way for devices of one kind (NCCL); registered by the backend. Each function returns false to decline, and the
-/// general way through copies and additions is taken. Tensors are dense, of one shape and dtype, one per rank.
+/// A faster way for devices of one kind (NCCL); registered by the backend. Each function returns false to decline, and
+/// the general way through copies and additions is taken. Tensors are dense, of one shape and dtype, one per rank.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -21,8 +21,8 @@ void register_communicator(DeviceType type, Communicator* communicator) noexcept
 
 namespace ops {
 
-// Inputs of one shape and dtype, on any devices; outputs are new tensors. Throws ShapeError, DtypeError, CommError naming
-// the ranks that disagree.
+// Inputs of one shape and dtype, on any devices; outputs are new tensors. Throws ShapeError, DtypeError, CommError
+// naming the ranks that disagree.
 
 /// The sum of all x, on every rank's device.
 Tensors all_reduce(std::span<const Tensor> x, Order order = Order::fastest);

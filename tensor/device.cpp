@@ -35,7 +35,8 @@ int cpu_devices_listed() {
   int count = 0;
   const std::string_view value = text;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
-  WEFT_CHECK(DeviceError, error == std::errc() && end == value.data() + value.size() && count >= 1 && count <= max_cpu_devices,
+  WEFT_CHECK(DeviceError,
+             error == std::errc() && end == value.data() + value.size() && count >= 1 && count <= max_cpu_devices,
              "WEFT_CPU_DEVICES: '", value, "' is not a number from 1 to ", max_cpu_devices);
   return count;
 }
@@ -114,7 +115,8 @@ void check_exists(Device device) {
   const int count = device.is_cpu() ? max_cpu_devices : device_count(device.type);
   if (device.index < count) return;
   if (count == 0) fail<DeviceError>("device ", device, " does not exist: ", why_unavailable(device.type));
-  if (device.is_cpu()) fail<DeviceError>("device ", device, " does not exist; CPU devices are cpu:0 to cpu:", max_cpu_devices - 1);
+  if (device.is_cpu())
+    fail<DeviceError>("device ", device, " does not exist; CPU devices are cpu:0 to cpu:", max_cpu_devices - 1);
   fail<DeviceError>("device ", device, " does not exist; ", count, count == 1 ? " CUDA device is" : " CUDA devices are",
                     " present");
 }

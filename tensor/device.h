@@ -54,7 +54,8 @@ std::string to_string(Stream stream);
 
 /// Number of devices of a type; 0 without a driver. Never throws.
 int device_count(DeviceType type) noexcept;
-/// Why there is no device of this type, e.g. "cuda is not available: no CUDA driver; weft uses the CPU"; empty if there is one.
+/// Why there is no device of this type, e.g. "cuda is not available: no CUDA driver; weft uses the CPU"; empty if there
+/// is one.
 std::string why_unavailable(DeviceType type);
 /// All CUDA devices if there are any; else cpu:0 … one per core (WEFT_CPU_DEVICES in the environment sets the number).
 std::vector<Device> available_devices();
@@ -123,9 +124,13 @@ class Event {
 
 template <>
 struct std::hash<weft::Device> {
-  size_t operator()(weft::Device d) const noexcept { return static_cast<size_t>(d.type) << 16 | static_cast<uint16_t>(d.index); }
+  size_t operator()(weft::Device d) const noexcept {
+    return static_cast<size_t>(d.type) << 16 | static_cast<uint16_t>(d.index);
+  }
 };
 template <>
 struct std::hash<weft::Stream> {
-  size_t operator()(weft::Stream s) const noexcept { return s.id * 0x9e3779b97f4a7c15u ^ std::hash<weft::Device>()(s.device); }
+  size_t operator()(weft::Stream s) const noexcept {
+    return s.id * 0x9e3779b97f4a7c15u ^ std::hash<weft::Device>()(s.device);
+  }
 };

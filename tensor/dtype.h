@@ -14,8 +14,10 @@ enum class DType : uint8_t { f32, f64, f16, bf16, i64, i32, u8, boolean };
 
 /// Bytes per element.
 WEFT_INLINE constexpr int64_t size_of(DType t) {
-  return t == DType::f64 || t == DType::i64 ? 8 : t == DType::f32 || t == DType::i32 ? 4
-         : t == DType::f16 || t == DType::bf16 ? 2 : 1;
+  return t == DType::f64 || t == DType::i64    ? 8
+         : t == DType::f32 || t == DType::i32  ? 4
+         : t == DType::f16 || t == DType::bf16 ? 2
+                                               : 1;
 }
 WEFT_INLINE constexpr bool is_floating(DType t) { return t <= DType::bf16; }
 /// "float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool".
@@ -29,15 +31,42 @@ DType promote(DType a, DType b);
 namespace detail {
 template <class T>
 struct DTypeOf;
-template <> struct DTypeOf<float> { static constexpr DType value = DType::f32; };
-template <> struct DTypeOf<double> { static constexpr DType value = DType::f64; };
-template <> struct DTypeOf<Half> { static constexpr DType value = DType::f16; };
-template <> struct DTypeOf<BFloat16> { static constexpr DType value = DType::bf16; };
-template <> struct DTypeOf<int64_t> { static constexpr DType value = DType::i64; };
-template <> struct DTypeOf<long long> { static constexpr DType value = DType::i64; };
-template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::i32; };
-template <> struct DTypeOf<uint8_t> { static constexpr DType value = DType::u8; };
-template <> struct DTypeOf<bool> { static constexpr DType value = DType::boolean; };
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::f32;
+};
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::f64;
+};
+template <>
+struct DTypeOf<Half> {
+  static constexpr DType value = DType::f16;
+};
+template <>
+struct DTypeOf<BFloat16> {
+  static constexpr DType value = DType::bf16;
+};
+template <>
+struct DTypeOf<int64_t> {
+  static constexpr DType value = DType::i64;
+};
+template <>
+struct DTypeOf<long long> {
+  static constexpr DType value = DType::i64;
+};
+template <>
+struct DTypeOf<int32_t> {
+  static constexpr DType value = DType::i32;
+};
+template <>
+struct DTypeOf<uint8_t> {
+  static constexpr DType value = DType::u8;
+};
+template <>
+struct DTypeOf<bool> {
+  static constexpr DType value = DType::boolean;
+};
 }  // namespace detail
 
 template <class T>
@@ -68,11 +97,20 @@ WEFT_ANY_SIDE
 template <class F>
 WEFT_INLINE bool dispatch_floating(DType t, F&& f) {
   switch (t) {
-    case DType::f32: f(Tag<float>{}); return true;
-    case DType::f64: f(Tag<double>{}); return true;
-    case DType::f16: f(Tag<Half>{}); return true;
-    case DType::bf16: f(Tag<BFloat16>{}); return true;
-    default: return false;
+    case DType::f32:
+      f(Tag<float>{});
+      return true;
+    case DType::f64:
+      f(Tag<double>{});
+      return true;
+    case DType::f16:
+      f(Tag<Half>{});
+      return true;
+    case DType::bf16:
+      f(Tag<BFloat16>{});
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -81,11 +119,20 @@ WEFT_ANY_SIDE
 template <class F>
 WEFT_INLINE void dispatch_all(DType t, F&& f) {
   switch (t) {
-    case DType::i64: f(Tag<int64_t>{}); return;
-    case DType::i32: f(Tag<int32_t>{}); return;
-    case DType::u8: f(Tag<uint8_t>{}); return;
-    case DType::boolean: f(Tag<bool>{}); return;
-    default: dispatch_floating(t, static_cast<F&&>(f));
+    case DType::i64:
+      f(Tag<int64_t>{});
+      return;
+    case DType::i32:
+      f(Tag<int32_t>{});
+      return;
+    case DType::u8:
+      f(Tag<uint8_t>{});
+      return;
+    case DType::boolean:
+      f(Tag<bool>{});
+      return;
+    default:
+      dispatch_floating(t, static_cast<F&&>(f));
   }
 }
 

@@ -86,8 +86,8 @@ template <class E = Error, class... Parts>
 
 /// WEFT_CHECK(ShapeError, a.rank() == 2, "matmul: …", a.shape()): throws the named error unless the condition holds.
 /// For what users can cause; the text is built only on failure.
-#define WEFT_CHECK(error, condition, ...)     \
-  do {                                        \
-    if (!(condition)) [[unlikely]]            \
+#define WEFT_CHECK(error, condition, ...)       \
+  do {                                          \
+    if (!(condition)) [[unlikely]]              \
       ::weft::fail<::weft::error>(__VA_ARGS__); \
   } while (false)

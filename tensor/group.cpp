@@ -55,7 +55,8 @@ Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Ac
     fail<CommError>(what, " #", meeting_, ": waited ", options_.deadline.count() / 1000, " s for ", whom,
                     "; raise the deadline if a rank may take longer");
   };
-  if (!changed_.wait_until(lock, deadline, [&] { return to_collect_ == 0; })) late("the ranks of the previous collective");
+  if (!changed_.wait_until(lock, deadline, [&] { return to_collect_ == 0; }))
+    late("the ranks of the previous collective");
   const int64_t meeting = meeting_;
   check_left(meeting, what);
   Seat& seat = seats_[static_cast<size_t>(rank)];
@@ -82,9 +83,9 @@ Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Ac
     if (met)
       changed_.wait(lock, [&] { return meeting_ != meeting; });
     else
-      close(std::make_exception_ptr(CommError(detail::concat(what, " #", meeting, ": only ", arrived_, " of ", size(),
-                                                             " ranks arrived within ", options_.deadline.count() / 1000,
-                                                             " s"))));
+      close(std::make_exception_ptr(
+          CommError(detail::concat(what, " #", meeting, ": only ", arrived_, " of ", size(), " ranks arrived within ",
+                                   options_.deadline.count() / 1000, " s"))));
   }
   const std::exception_ptr failed = failure_;
   Tensors mine;

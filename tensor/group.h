@@ -1,6 +1,7 @@
-// Group: the ranks that work on one batch together, and how they meet. A rank is a thread bound to a device; several ranks
-// may share a device. Ranks meet on the host: the last one to arrive does the joint work for all, so nothing is launched
-// before everybody is there, and a rank that ends or fails without arriving fails the others at once, by state.
+// Group: the ranks that work on one batch together, and how they meet. A rank is a thread bound to a device; several
+// ranks may share a device. Ranks meet on the host: the last one to arrive does the joint work for all, so nothing is
+// launched before everybody is there, and a rank that ends or fails without arriving fails the others at once, by
+// state.
 #pragma once
 
 #include <chrono>
@@ -21,9 +22,9 @@ class CommError : public Error {
   using Error::Error;
 };
 
-/// How the values of several ranks are summed. fastest: as the devices do it best, in an order that is fixed for one set of
-/// devices. tree: a binary tree over ranks, so that the bits depend on the number of ranks alone and not on how they are
-/// spread over devices.
+/// How the values of several ranks are summed. fastest: as the devices do it best, in an order that is fixed for one
+/// set of devices. tree: a binary tree over ranks, so that the bits depend on the number of ranks alone and not on how
+/// they are spread over devices.
 enum class Order : uint8_t { fastest, tree };
 
 struct GroupOptions {
@@ -44,8 +45,8 @@ class Group {
   /// What the last rank does for all: gets every rank's tensors, in order of rank, and returns as many results each.
   using Act = std::function<std::vector<Tensors>(std::span<const Tensors> deposits)>;
   /// Called by every rank, the same number of times and with the same `what` ("all_reduce sum float32[1024]").
-  /// Throws CommError `all_reduce #41: rank 0 …, rank 2 …` in all ranks if they disagree, if one left or the deadline passes;
-  /// what `act` throws is thrown in every rank.
+  /// Throws CommError `all_reduce #41: rank 0 …, rank 2 …` in all ranks if they disagree, if one left or the deadline
+  /// passes; what `act` throws is thrown in every rank.
   Tensors meet(int rank, const std::string& what, Tensors tensors, const Act& act);
   /// The rank will not come again: it returned (no error) or threw. Waiting ranks fail now, later ones on arrival.
   void leave(int rank, std::exception_ptr error = nullptr) noexcept;

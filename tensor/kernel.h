@@ -1,5 +1,6 @@
 // Kernel<Args>: one computation with one function per device type. An operation defines the kernel (WEFT_KERNEL in
-// tensor/ops/X.cpp); files of kernels plug their function in (WEFT_PLUGS at the end of tensor/cpu/ops/X.cpp, cuda/ops/X.cu).
+// tensor/ops/X.cpp); files of kernels plug their function in (WEFT_PLUGS at the end of tensor/cpu/ops/X.cpp,
+// cuda/ops/X.cu).
 #pragma once
 
 #include <atomic>
@@ -51,14 +52,15 @@ struct Kernel : KernelBase {
 }  // namespace weft
 
 /// Defines a kernel declared `extern Kernel<Args> name;` in the operation's header.
-#define WEFT_KERNEL(Args, name)         \
+#define WEFT_KERNEL(Args, name)               \
   constinit ::weft::Kernel<Args> name{#name}; \
   static const ::weft::detail::KernelRegistration name##_registration { name }
 
 #define WEFT_JOIN_(a, b) a##_##b
 #define WEFT_JOIN(a, b) WEFT_JOIN_(a, b)
 
-// The build passes WEFT_SIDE (cpu or cuda), WEFT_STEM (the file's name) and, for CPU kernels, WEFT_ISA (v2, v3, v4, base).
+// The build passes WEFT_SIDE (cpu or cuda), WEFT_STEM (the file's name) and, for CPU kernels, WEFT_ISA (v2, v3, v4,
+// base).
 #ifdef WEFT_ISA
 #define WEFT_PLUG_NAME WEFT_JOIN(plug, WEFT_JOIN(WEFT_STEM, WEFT_ISA))
 #else
@@ -66,9 +68,9 @@ struct Kernel : KernelBase {
 #endif
 
 /// `WEFT_PLUGS() { WEFT_PLUG(softmax_kernel, softmax); }` ends a file of kernels.
-#define WEFT_PLUGS()               \
-  namespace weft::WEFT_SIDE {      \
-  void WEFT_PLUG_NAME();           \
-  }                                \
+#define WEFT_PLUGS()          \
+  namespace weft::WEFT_SIDE { \
+  void WEFT_PLUG_NAME();      \
+  }                           \
   void weft::WEFT_SIDE::WEFT_PLUG_NAME()
 #define WEFT_PLUG(kernel, function) kernel.plug(::weft::DeviceType::WEFT_SIDE, function)

@@ -1,6 +1,7 @@
-// Elementwise mathematics of kernels. On the host the float versions are branch-free polynomials that vectorise (within a
-// few units in the last place; NaN, Inf, zeros, overflow and underflow as in the standard library); double, and everything
-// that nvcc compiles, use the standard functions. All always inlined; polynomials are Chebyshev fits of the stated ranges.
+// Elementwise mathematics of kernels. On the host the float versions are branch-free polynomials that vectorise (within
+// a few units in the last place; NaN, Inf, zeros, overflow and underflow as in the standard library); double, and
+// everything that nvcc compiles, use the standard functions. All always inlined; polynomials are Chebyshev fits of the
+// stated ranges.
 #pragma once
 
 #include <cmath>
@@ -8,8 +9,8 @@
 
 #include "weft/tensor/half.h"
 
-// The namespace of code that is compiled several times, so that no two copies meet: an instruction set (v2, v3, v4), what
-// nvcc makes, or what a special build asks for by defining WEFT_VARIANT or WEFT_ISA itself.
+// The namespace of code that is compiled several times, so that no two copies meet: an instruction set (v2, v3, v4),
+// what nvcc makes, or what a special build asks for by defining WEFT_VARIANT or WEFT_ISA itself.
 #ifndef WEFT_VARIANT
 #if defined(WEFT_ISA)
 #define WEFT_VARIANT WEFT_ISA
@@ -59,8 +60,8 @@ WEFT_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
 /// 2^n for n in [-126, 127]; any other n gives some number.
 WEFT_INLINE float power_of_two(int32_t n) { return detail::bits_float(static_cast<uint32_t>(n + 127) << 23); }
 
-// x = n ln 2 + r, |r| <= ln 2 / 2;  exp(x) = 2^n exp(r). ln 2 is split so that n times its upper part is exact, and 2^n is
-// applied in two factors so that overflow and subnormal results round once.
+// x = n ln 2 + r, |r| <= ln 2 / 2;  exp(x) = 2^n exp(r). ln 2 is split so that n times its upper part is exact, and 2^n
+// is applied in two factors so that overflow and subnormal results round once.
 WEFT_INLINE float exp(float x) {
   x = x > 89.0f ? 89.0f : x;  // both bounds keep NaN, which then spreads through r
   x = x < -105.0f ? -105.0f : x;
@@ -104,8 +105,9 @@ WEFT_INLINE float log1p(float x) {
 WEFT_INLINE float tanh(float x) {
   const float a = __builtin_fabsf(x);
   const float z = x * x;
-  const float p = ((((0x1.2c83cp-9f * z - 0x1.116a16p-7f) * z + 0x1.64a976p-6f) * z - 0x1.ba08c4p-5f) * z +
-                   0x1.1110eap-3f) * z - 0x1.555556p-2f;
+  const float p =
+      ((((0x1.2c83cp-9f * z - 0x1.116a16p-7f) * z + 0x1.64a976p-6f) * z - 0x1.ba08c4p-5f) * z + 0x1.1110eap-3f) * z -
+      0x1.555556p-2f;
   const float large = 1.0f - 2.0f / (exp(2.0f * a) + 1.0f);
   return a < 0.625f ? x + x * z * p : __builtin_copysignf(large, x);
 }
@@ -113,13 +115,21 @@ WEFT_INLINE float tanh(float x) {
 // Small: x + x P(x^2).  Large: 1 - exp(-Q(x)), Q = -log erfc.
 WEFT_INLINE float erf(float x) {
   const float z = x * x;
-  const float p = ((((-0x1.38dbe4p-11f * z + 0x1.46f3f4p-8f) * z - 0x1.b68054p-6f) * z + 0x1.ce19c4p-4f) * z -
-                   0x1.8126e2p-2f) * z + 0x1.06eba6p-3f;
+  const float p =
+      ((((-0x1.38dbe4p-11f * z + 0x1.46f3f4p-8f) * z - 0x1.b68054p-6f) * z + 0x1.ce19c4p-4f) * z - 0x1.8126e2p-2f) * z +
+      0x1.06eba6p-3f;
   float a = __builtin_fabsf(x);
   a = a > 4.0f ? 4.0f : a;
-  const float q = (((((((-0x1.b90e7ap-20f * a + 0x1.83402p-15f) * a - 0x1.394e9ap-11f) * a + 0x1.381f9ap-8f) * a -
-                     0x1.b0fd8cp-6f) * a + 0x1.c2eac2p-4f) * a + 0x1.437e6cp-1f) * a + 0x1.2156d2p+0f) * a -
-                  0x1.4e0356p-12f;
+  const float q =
+      (((((((-0x1.b90e7ap-20f * a + 0x1.83402p-15f) * a - 0x1.394e9ap-11f) * a + 0x1.381f9ap-8f) * a - 0x1.b0fd8cp-6f) *
+             a +
+         0x1.c2eac2p-4f) *
+            a +
+        0x1.437e6cp-1f) *
+           a +
+       0x1.2156d2p+0f) *
+          a -
+      0x1.4e0356p-12f;
   return z < 0.8464f ? x + x * p : __builtin_copysignf(1.0f - exp(-q), x);
 }
 
@@ -129,18 +139,24 @@ WEFT_INLINE float pow(float x, float y) {
   const auto [k, f] = split(a);
   const double s = double(f) / (2.0 + double(f));
   const double z = s * s;
-  const double l = s * (2.0 + z * (2.0 / 3 + z * (2.0 / 5 + z * (2.0 / 7 + z * (2.0 / 9 + z * (2.0 / 11 + z * 2.0 / 13))))));
+  const double l =
+      s * (2.0 + z * (2.0 / 3 + z * (2.0 / 5 + z * (2.0 / 7 + z * (2.0 / 9 + z * (2.0 / 11 + z * 2.0 / 13))))));
   const double finite = double(k) * 0x1.62e42fefa39efp-1 + l;
   double t = double(y) * (a == 0.0f ? -double(infinity) : a < infinity ? finite : double(a));
   t = t > 130.0 ? 130.0 : t;
   t = t < -160.0 ? -160.0 : t;
   const double shifted = t * 0x1.71547652b82fep+0 + 0x1.8p52;
   const double r = t - (shifted - 0x1.8p52) * 0x1.62e42fefa39efp-1;
-  const double e = 1 + r * (1 + r * (1.0 / 2 + r * (1.0 / 6 + r * (1.0 / 24 + r * (1.0 / 120 + r * (1.0 / 720 + r *
-                   (1.0 / 5040 + r * (1.0 / 40320 + r * 1.0 / 362880))))))));
+  const double e =
+      1 + r * (1 + r * (1.0 / 2 +
+                        r * (1.0 / 6 +
+                             r * (1.0 / 24 +
+                                  r * (1.0 / 120 +
+                                       r * (1.0 / 720 + r * (1.0 / 5040 + r * (1.0 / 40320 + r * 1.0 / 362880))))))));
   const uint64_t scale = (__builtin_bit_cast(uint64_t, shifted) - 0x4338000000000000u + 1023u) << 52;
   const float size = static_cast<float>(e * __builtin_bit_cast(double, scale));
-  // Choices between numbers, not between conditions: y may be the same for a whole loop, and then this still vectorises.
+  // Choices between numbers, not between conditions: y may be the same for a whole loop, and then this still
+  // vectorises.
   const float whole = __builtin_floorf(y) == y ? 1.0f : nan;
   const float odd = __builtin_floorf(y * 0.5f) != y * 0.5f ? -whole : whole;
   const float one = y == y ? 1.0f : y;

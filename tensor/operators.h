@@ -8,15 +8,15 @@
 
 namespace weft {
 
-/// A number in an expression with a tensor: `2 * x`. It takes the tensor's dtype, except that a floating number moves an
-/// integer tensor to f32, and any number a bool tensor: to i64 or f32.
+/// A number in an expression with a tensor: `2 * x`. It takes the tensor's dtype, except that a floating number moves
+/// an integer tensor to f32, and any number a bool tensor: to i64 or f32.
 struct Scalar {
   double value;
   bool floating;
 
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Scalar(T number) : value(static_cast<double>(number)), floating(std::is_floating_point_v<T>) {}
+  requires std::is_arithmetic_v<T> Scalar(T number)
+      : value(static_cast<double>(number)), floating(std::is_floating_point_v<T>) {}
 };
 
 Tensor operator+(const Tensor& a, const Tensor& b);

@@ -15,7 +15,8 @@ class PerDevice {
  public:
   PerDevice() = default;
   /// Values in the order of `devices`; throws DeviceError unless there is one each.
-  PerDevice(std::vector<Device> devices, std::vector<T> values) : devices_(std::move(devices)), values_(std::move(values)) {
+  PerDevice(std::vector<Device> devices, std::vector<T> values)
+      : devices_(std::move(devices)), values_(std::move(values)) {
     WEFT_CHECK(DeviceError, devices_.size() == values_.size(), "PerDevice: ", values_.size(), " values for ",
                devices_.size(), " devices");
   }

@@ -1,6 +1,6 @@
 // Every elementwise operation: a functor and a line in one of the lists below. The same source serves the CPU kernels
-// (compiled per instruction set), the CUDA kernels, and the tape: a unary line makes weft::ops::name and weft::name exist,
-// recorded, with first and second gradient.
+// (compiled per instruction set), the CUDA kernels, and the tape: a unary line makes weft::ops::name and weft::name
+// exist, recorded, with first and second gradient.
 //
 // A unary functor gives f(x), df (its derivative) and d2f (the derivative of df), each from what the tape keeps: the
 // input x (Needs::input), the output y = f(x) (Needs::output), or nothing where df is constant. df(s) and d2f(s) are
@@ -80,14 +80,23 @@ namespace pointwise {
 
 using namespace math;
 
-#define WEFT_UNARY(Name, keeps, takes, f_, df_, d2f_)                            \
-  struct Name {                                                                  \
-    static constexpr Needs needs = Needs::keeps;                                 \
-    static constexpr Domain domain = Domain::takes;                              \
-    double p = 0, q = 0;                                                         \
-    template <class T> WEFT_INLINE T f(T x) const { return T(f_); }              \
-    template <class T> WEFT_INLINE T df(T s) const { return (void)s, T(df_); }   \
-    template <class T> WEFT_INLINE T d2f(T s) const { return (void)s, T(d2f_); } \
+#define WEFT_UNARY(Name, keeps, takes, f_, df_, d2f_) \
+  struct Name {                                       \
+    static constexpr Needs needs = Needs::keeps;      \
+    static constexpr Domain domain = Domain::takes;   \
+    double p = 0, q = 0;                              \
+    template <class T>                                \
+    WEFT_INLINE T f(T x) const {                      \
+      return T(f_);                                   \
+    }                                                 \
+    template <class T>                                \
+    WEFT_INLINE T df(T s) const {                     \
+      return (void)s, T(df_);                         \
+    }                                                 \
+    template <class T>                                \
+    WEFT_INLINE T d2f(T s) const {                    \
+      return (void)s, T(d2f_);                        \
+    }                                                 \
   };
 
 // clang-format off
@@ -117,24 +126,31 @@ WEFT_UNARY(LeakyRelu,    input,   floating, x > T(0) ? x : T(p) * x,        s > 
 // clang-format on
 #undef WEFT_UNARY
 
-// Binary functors: f(a, b); their gradients are written with other operations in autograd/ops/binary.cpp. T may be bool.
-#define WEFT_BINARY(Name, f_)                                            \
-  struct Name {                                                          \
-    double p = 0;                                                        \
-    template <class T> WEFT_INLINE T f(T a, T b) const { return T(f_); } \
+// Binary functors: f(a, b); their gradients are written with other operations in autograd/ops/binary.cpp. T may be
+// bool.
+#define WEFT_BINARY(Name, f_)         \
+  struct Name {                       \
+    double p = 0;                     \
+    template <class T>                \
+    WEFT_INLINE T f(T a, T b) const { \
+      return T(f_);                   \
+    }                                 \
   };
 WEFT_BINARY(Add, a + b)
 WEFT_BINARY(Sub, a - b)
-WEFT_BINARY(Mul, a * b)
+WEFT_BINARY(Mul, a* b)
 WEFT_BINARY(Div, a / b)  // floating only: integers are divided in f32
 WEFT_BINARY(Maximum, a != a || a > b ? a : b)
 WEFT_BINARY(Minimum, a != a || a < b ? a : b)
 WEFT_BINARY(AddScaled, a + T(p) * b)
 #undef WEFT_BINARY
 
-#define WEFT_COMPARE(Name, f_)                                             \
-  struct Name {                                                            \
-    template <class T> WEFT_INLINE bool f(T a, T b) const { return (f_); } \
+#define WEFT_COMPARE(Name, f_)           \
+  struct Name {                          \
+    template <class T>                   \
+    WEFT_INLINE bool f(T a, T b) const { \
+      return (f_);                       \
+    }                                    \
   };
 WEFT_COMPARE(Equal, a == b)
 WEFT_COMPARE(NotEqual, a != b)
@@ -145,19 +161,28 @@ WEFT_COMPARE(GreaterEqual, a >= b)
 #undef WEFT_COMPARE
 
 // From an operation's number to its functor: body(functor) is called once.
-#define WEFT_CASE(Functor, name) case UnaryOp::name: body(Functor{p, q}); return;
+#define WEFT_CASE(Functor, name) \
+  case UnaryOp::name:            \
+    body(Functor{p, q});         \
+    return;
 template <class Body>
 inline void dispatch(UnaryOp op, double p, double q, const Body& body) {
   switch (op) { WEFT_UNARY_OPS(WEFT_CASE) WEFT_UNARY_PARAMETER_OPS(WEFT_CASE) }
 }
 #undef WEFT_CASE
-#define WEFT_CASE(Functor, name) case BinaryOp::name: body(Functor{p}); return;
+#define WEFT_CASE(Functor, name) \
+  case BinaryOp::name:           \
+    body(Functor{p});            \
+    return;
 template <class Body>
 inline void dispatch(BinaryOp op, double p, const Body& body) {
   switch (op) { WEFT_BINARY_OPS(WEFT_CASE) WEFT_BINARY_PARAMETER_OPS(WEFT_CASE) }
 }
 #undef WEFT_CASE
-#define WEFT_CASE(Functor, name) case CompareOp::name: body(Functor{}); return;
+#define WEFT_CASE(Functor, name) \
+  case CompareOp::name:          \
+    body(Functor{});             \
+    return;
 template <class Body>
 inline void dispatch(CompareOp op, const Body& body) {
   switch (op) { WEFT_COMPARE_OPS(WEFT_CASE) }

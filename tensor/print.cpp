@@ -66,7 +66,8 @@ struct Printer {
       if (x > 0) smallest = std::min(smallest, x);
       whole &= x == std::floor(x);
     });
-    scientific = largest >= 1e8 || (smallest < 1e-4 && !whole) || (largest / smallest > 1e5 && !whole && smallest < HUGE_VAL);
+    scientific =
+        largest >= 1e8 || (smallest < 1e-4 && !whole) || (largest / smallest > 1e5 && !whole && smallest < HUGE_VAL);
     digits = whole ? 1 : 4;
     each_shown([&](int64_t i) { width = std::max(width, format(i).size()); });
   }
@@ -93,7 +94,8 @@ struct Printer {
   }
 
   std::string separator(int dim) const {
-    return "," + std::string(static_cast<size_t>(shape.rank() - dim - 1), '\n') + std::string(static_cast<size_t>(dim) + 1, ' ');
+    return "," + std::string(static_cast<size_t>(shape.rank() - dim - 1), '\n') +
+           std::string(static_cast<size_t>(dim) + 1, ' ');
   }
 };
 

@@ -7,7 +7,8 @@
 namespace weft {
 
 Dims::Dims(std::span<const int64_t> values) {
-  WEFT_CHECK(ShapeError, values.size() <= max_rank, "shape: ", values.size(), " dimensions; weft holds at most ", max_rank);
+  WEFT_CHECK(ShapeError, values.size() <= max_rank, "shape: ", values.size(), " dimensions; weft holds at most ",
+             max_rank);
   rank_ = static_cast<int>(values.size());
   std::copy(values.begin(), values.end(), values_);
 }
@@ -135,8 +136,8 @@ Shape broadcast(const char* operation, const Shape& a, const Shape& b) {
 }
 
 int normalize_axis(const char* operation, int64_t axis, int rank) {
-  WEFT_CHECK(IndexError, axis >= -rank && axis < rank, operation, ": axis ", axis, " is out of range for a tensor of rank ",
-             rank);
+  WEFT_CHECK(IndexError, axis >= -rank && axis < rank, operation, ": axis ", axis,
+             " is out of range for a tensor of rank ", rank);
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
 

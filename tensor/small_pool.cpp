@@ -41,8 +41,8 @@ struct List {
   }
 };
 
-// Blocks beyond local_limit, and those of threads that ended, for whoever needs them next. Never destroyed: tensors with
-// static storage duration may be dropped after any static object of this file.
+// Blocks beyond local_limit, and those of threads that ended, for whoever needs them next. Never destroyed: tensors
+// with static storage duration may be dropped after any static object of this file.
 struct Shared {
   std::mutex mutex;
   std::array<List, classes> lists;
@@ -68,8 +68,8 @@ struct Local {
   }
 };
 
-// The lists of a thread; null before first use and after the thread's destructors ran. A plain pointer costs less to read
-// than an object with a destructor.
+// The lists of a thread; null before first use and after the thread's destructors ran. A plain pointer costs less to
+// read than an object with a destructor.
 constinit thread_local Local* local = nullptr;
 constinit thread_local bool ended = false;
 

@@ -72,7 +72,8 @@ void release(Storage* storage) noexcept {
         backend(DeviceType::cuda).deallocate_pinned(storage->data_, storage->bytes_);
     }
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "weft: releasing memory of %s failed: %s\n", to_string(storage->device()).c_str(), error.what());
+    std::fprintf(stderr, "weft: releasing memory of %s failed: %s\n", to_string(storage->device()).c_str(),
+                 error.what());
   }
   delete extra;
   storage->~Storage();
@@ -82,8 +83,9 @@ void release(Storage* storage) noexcept {
 Ref<Storage> allocate_storage(size_t bytes, Stream stream, bool pinned) {
   void* data = nullptr;
   const bool page_locked = pinned && stream.device.is_cpu() && device_count(DeviceType::cuda) > 0;
-  if (bytes > 0) data = page_locked ? backend(DeviceType::cuda).allocate_pinned(bytes)
-                                    : backend(stream.device.type).allocate(bytes, stream);
+  if (bytes > 0)
+    data = page_locked ? backend(DeviceType::cuda).allocate_pinned(bytes)
+                       : backend(stream.device.type).allocate(bytes, stream);
   auto* storage = new (detail::small_allocate(sizeof(Storage))) Storage;
   storage->data_ = data;
   storage->bytes_ = bytes;

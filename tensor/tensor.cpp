@@ -1,6 +1,5 @@
 #include "weft/tensor/tensor.h"
 
-
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/fill.h"
 #include "weft/tensor/ops/geometry.h"
@@ -63,7 +62,8 @@ void Tensor::undefined() {
 }
 
 void Tensor::check_data(DType wanted, Layout layout) const {
-  WEFT_CHECK(DtypeError, dtype() == wanted, "data: the tensor holds ", dtype(), ", not ", wanted, "; convert with .to(dtype)");
+  WEFT_CHECK(DtypeError, dtype() == wanted, "data: the tensor holds ", dtype(), ", not ", wanted,
+             "; convert with .to(dtype)");
   WEFT_CHECK(ShapeError, is_contiguous(layout), "data: a tensor of shape ", shape(), " and strides ", strides(),
              " is not dense in ", layout == Layout::row_major ? "row-major" : "channels-last",
              " order; use .contiguous(layout)");

@@ -57,7 +57,8 @@ struct ReduceOptions {
   bool keep = false;               ///< keep reduced axes with extent 1
 };
 struct CopyOptions {
-  bool non_blocking = false;  ///< the host does not wait; host memory must be pinned and stay unchanged until the copy ran
+  bool non_blocking =
+      false;  ///< the host does not wait; host memory must be pinned and stay unchanged until the copy ran
 };
 struct BackwardOptions;
 
@@ -168,8 +169,7 @@ Tensor tensor(std::initializer_list<T> values, Device device = current_device())
 template <class T>
 Tensor tensor(std::initializer_list<std::initializer_list<T>> rows, Device device = current_device());
 template <class T>
-  requires std::is_arithmetic_v<T>
-Tensor tensor(T value, Device device = current_device()) {
+requires std::is_arithmetic_v<T> Tensor tensor(T value, Device device = current_device()) {
   return tensor(std::vector<T>{value}, Shape{}, device);
 }
 

@@ -69,9 +69,9 @@ Tensor weight_of(CompareOp taken, const Tensor& a, const Tensor& b, DType dtype)
 template <class Back>
 Tensor record_choice(const char* name, CompareOp a_wins, CompareOp b_wins, const Tensor& a, const Tensor& b,
                      const Tensor& c) {
-  return record(name, c, edge(a, [=, a = saved(a), b = saved(b), back = Back(a)](const Tensor& dc) {
-                  return back(mul(dc, weight_of(a_wins, a, b, dc.dtype())));
-                }),
+  return record(name, c,
+                edge(a, [=, a = saved(a), b = saved(b), back = Back(a)](
+                            const Tensor& dc) { return back(mul(dc, weight_of(a_wins, a, b, dc.dtype()))); }),
                 edge(b, [=, a = saved(a), b = saved(b), back = Back(b)](const Tensor& dc) {
                   return back(mul(dc, weight_of(b_wins, a, b, dc.dtype())));
                 }));
@@ -124,8 +124,8 @@ Tensor minimum(const Tensor& a, const Tensor& b) {
   return record_choice<BackTo>("minimum", CompareOp::less, CompareOp::greater, a, b, c);
 }
 
-#define WEFT_DEFINE(Functor, name)                                              \
-  Tensor name(const Tensor& a, const Tensor& b) { return ops::name(a, b); }     \
+#define WEFT_DEFINE(Functor, name)                                          \
+  Tensor name(const Tensor& a, const Tensor& b) { return ops::name(a, b); } \
   Tensor name(const Tensor& a, double b) { return ops::compare(CompareOp::name, a, b); }
 WEFT_COMPARE_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE

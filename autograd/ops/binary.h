@@ -7,15 +7,15 @@
 
 namespace weft {
 
-/// add, sub, mul, div, maximum, minimum. Operands are promoted to one dtype and broadcast; the result has the strides of
-/// the first operand that has the full shape and is dense. Where maximum and minimum are tied, both sides get half of the
-/// gradient. ShapeError, DtypeError, DeviceError.
+/// add, sub, mul, div, maximum, minimum. Operands are promoted to one dtype and broadcast; the result has the strides
+/// of the first operand that has the full shape and is dense. Where maximum and minimum are tied, both sides get half
+/// of the gradient. ShapeError, DtypeError, DeviceError.
 #define WEFT_DECLARE(Functor, name) Tensor name(const Tensor& a, const Tensor& b);
 WEFT_BINARY_OPS(WEFT_DECLARE)
 #undef WEFT_DECLARE
 
 /// equal, not_equal, less, less_equal, greater, greater_equal: bool, never recorded. Nothing equals NaN.
-#define WEFT_DECLARE(Functor, name)               \
+#define WEFT_DECLARE(Functor, name)              \
   Tensor name(const Tensor& a, const Tensor& b); \
   Tensor name(const Tensor& a, double b);
 WEFT_COMPARE_OPS(WEFT_DECLARE)

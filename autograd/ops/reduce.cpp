@@ -62,9 +62,8 @@ Tensor max(const Tensor& x, const ReduceOptions& options) {
 Tensor autograd::max_backward(const Tensor& dy, const Tensor& index, const Shape& shape, const ReduceOptions& options) {
   Tensor dx = ops::max_backward(dy, index, shape, options);
   if (!tracked(dy)) return dx;
-  return record("max_backward", dx, edge(dy, [index = saved(index), options](const Tensor& g) {
-                  return max_gather(g, index, options);
-                }));
+  return record("max_backward", dx,
+                edge(dy, [index = saved(index), options](const Tensor& g) { return max_gather(g, index, options); }));
 }
 
 Tensor autograd::max_gather(const Tensor& x, const Tensor& index, const ReduceOptions& options) {

@@ -27,8 +27,7 @@ Tensor autograd::unary_gradient(UnaryOp op, const Tensor& dy, const Tensor& s, d
   Tensor dx = ops::unary_gradient(op, dy, s, p, q);
   if (!tracked(dy, s)) return dx;
   return record(
-      ops::name_of(op), dx,
-      edge(dy, [=, s = saved(s)](const Tensor& g) { return unary_gradient(op, g, s, p, q); }),
+      ops::name_of(op), dx, edge(dy, [=, s = saved(s)](const Tensor& g) { return unary_gradient(op, g, s, p, q); }),
       edge(s, [=, dy = saved(dy), s = saved(s)](const Tensor& g) { return unary_curvature(op, g, dy, s, p, q); }));
 }
 
@@ -38,13 +37,12 @@ Tensor autograd::unary(UnaryOp op, const Tensor& x, double p, double q) {
   const char* name = ops::name_of(op);
   switch (ops::needs_of(op)) {
     case Needs::input:
-      return record(name, y,
-                    edge(x, [=, x = saved(x)](const Tensor& dy) { return unary_gradient(op, dy, x, p, q); }));
+      return record(name, y, edge(x, [=, x = saved(x)](const Tensor& dy) { return unary_gradient(op, dy, x, p, q); }));
     case Needs::output:
-      return record(name, y, edge(x, [=](const Tensor& dy, const Tensor& own) {
-                      return unary_gradient(op, dy, own, p, q);
-                    }));
-    case Needs::nothing: break;
+      return record(name, y,
+                    edge(x, [=](const Tensor& dy, const Tensor& own) { return unary_gradient(op, dy, own, p, q); }));
+    case Needs::nothing:
+      break;
   }
   return record(name, y, edge(x, [slope = ops::slope_of(op, p, q)](const Tensor& dy) {
                   return slope == 1 ? dy : unary(UnaryOp::scale, dy, slope);

@@ -1,5 +1,5 @@
-// A view moves no element, so its gradient is the inverse view of dy: reshape back, the inverse order of axes, the sum over
-// expanded axes, or zeros around a slice.
+// A view moves no element, so its gradient is the inverse view of dy: reshape back, the inverse order of axes, the sum
+// over expanded axes, or zeros around a slice.
 #include "weft/autograd/ops/view.h"
 
 #include "weft/autograd/ops/reduce.h"
@@ -71,8 +71,7 @@ Tensor autograd::slice_backward(const Tensor& dy, const Shape& shape, int64_t ax
                                 int64_t step) {
   Tensor dx = ops::slice_backward(dy, shape, axis, start, stop, step);
   if (!tracked(dy)) return dx;
-  return record("slice_backward", dx,
-                edge(dy, [=](const Tensor& g) { return slice(g, axis, start, stop, step); }));
+  return record("slice_backward", dx, edge(dy, [=](const Tensor& g) { return slice(g, axis, start, stop, step); }));
 }
 
 }  // namespace weft

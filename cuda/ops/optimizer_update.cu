@@ -46,7 +46,8 @@ struct Adam {
     const T d = static_cast<const T*>(item.gradient)[i] * scale + (decoupled ? T(0) : decay) * w[i];
     m[i] = beta1 * m[i] + (1 - beta1) * d;
     v[i] = beta2 * v[i] + (1 - beta2) * d * d;
-    w[i] = (decoupled ? 1 - lr * decay : T(1)) * w[i] - lr / correction1 * m[i] / (math::sqrt(v[i] / correction2) + eps);
+    w[i] =
+        (decoupled ? 1 - lr * decay : T(1)) * w[i] - lr / correction1 * m[i] / (math::sqrt(v[i] / correction2) + eps);
   }
 };
 
@@ -76,7 +77,8 @@ void sgd(const SgdUpdateArgs& a, Stream stream) {
 template <class T>
 void adam(const AdamUpdateArgs& a, Stream stream) {
   update_all("adam_update", a.count, a.items,
-             Adam<T>{T(a.beta1), T(a.beta2), T(a.eps), T(a.correction1), T(a.correction2), T(a.scale), a.decoupled}, stream);
+             Adam<T>{T(a.beta1), T(a.beta2), T(a.eps), T(a.correction1), T(a.correction2), T(a.scale), a.decoupled},
+             stream);
 }
 
 void sgd_update(const SgdUpdateArgs& a, Stream stream) {

@@ -85,10 +85,12 @@ Adam::Adam(const AdamOptions& options, bool decoupled)
 }
 
 void Adam::apply(std::span<const Update> updates, int64_t step, double scale) const {
-  const double c1 = 1 - std::pow(beta1_, static_cast<double>(step)), c2 = 1 - std::pow(beta2_, static_cast<double>(step));
+  const double c1 = 1 - std::pow(beta1_, static_cast<double>(step)),
+               c2 = 1 - std::pow(beta2_, static_cast<double>(step));
   by_dtype(updates, lr_, weight_decay_, [&](DType dtype, const std::vector<UpdateItem>& items, Stream stream) {
     adam_update_kernel(
-        {dtype, static_cast<int64_t>(items.size()), items.data(), beta1_, beta2_, eps_, c1, c2, decoupled_, scale}, stream);
+        {dtype, static_cast<int64_t>(items.size()), items.data(), beta1_, beta2_, eps_, c1, c2, decoupled_, scale},
+        stream);
   });
 }
 

@@ -1,5 +1,5 @@
-// Optimizer: from gradients to new values. Knows nothing of devices: a trainer hands it one device's tensors at a time and
-// keeps the state.
+// Optimizer: from gradients to new values. Knows nothing of devices: a trainer hands it one device's tensors at a time
+// and keeps the state.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,8 @@
 
 namespace weft::nn::optim {
 
-/// One parameter on one device. `gradient` has the value's shape; `state` holds what make_state() gave, changed in place.
+/// One parameter on one device. `gradient` has the value's shape; `state` holds what make_state() gave, changed in
+/// place.
 struct Update {
   Tensor value, gradient;
   std::span<Tensor> state;
@@ -26,8 +27,9 @@ class Optimizer {
   virtual std::vector<std::string> state_names() const = 0;
   /// Zeros, dense in the order of the value.
   std::vector<Tensor> make_state(const Tensor& value) const;
-  /// Updates all tensors in place, on their device's current stream; only launches, no allocations. `step` counts from 1.
-  /// `scale` multiplies every gradient. f32 and f64; gradients must have the values' strides (see dense_gradient).
+  /// Updates all tensors in place, on their device's current stream; only launches, no allocations. `step` counts
+  /// from 1. `scale` multiplies every gradient. f32 and f64; gradients must have the values' strides (see
+  /// dense_gradient).
   virtual void apply(std::span<const Update> updates, int64_t step, double scale) const = 0;
 
   double learning_rate() const { return lr_; }

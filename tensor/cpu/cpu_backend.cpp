@@ -160,7 +160,8 @@ class CpuBackend final : public Backend {
   bool query(void*, int) override { return true; }
   void synchronize_event(void*, int) override {}
   double elapsed_ms(void* start, void* end, int) override {
-    return std::chrono::duration<double, std::milli>(static_cast<CpuEvent*>(end)->time - static_cast<CpuEvent*>(start)->time)
+    return std::chrono::duration<double, std::milli>(static_cast<CpuEvent*>(end)->time -
+                                                     static_cast<CpuEvent*>(start)->time)
         .count();
   }
 
@@ -171,8 +172,9 @@ class CpuBackend final : public Backend {
   [[noreturn]] void out_of_memory(size_t bytes, Device device) const {
     const auto mib = [](int64_t n) { return n / (1 << 20); };
     const MemoryStats stats = memory_stats_of(device);
-    fail<OutOfMemory>(device, " is out of memory: asked ", mib(static_cast<int64_t>(bytes)), " MiB; ", mib(stats.cached),
-                      " MiB cached by the pool, ", mib(stats.total), " MiB in the machine; reduce the batch or call empty_cache()");
+    fail<OutOfMemory>(device, " is out of memory: asked ", mib(static_cast<int64_t>(bytes)), " MiB; ",
+                      mib(stats.cached), " MiB cached by the pool, ", mib(stats.total),
+                      " MiB in the machine; reduce the batch or call empty_cache()");
   }
   MemoryStats memory_stats_of(Device device) const { return memory(device.index); }
 

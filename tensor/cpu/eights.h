@@ -1,5 +1,6 @@
-// Eight elements side by side, with the operators of C. The same eight for every instruction set, so that sums are taken in
-// one order everywhere; the compiler splits them where registers are shorter. For kernel files: internal linkage.
+// Eight elements side by side, with the operators of C. The same eight for every instruction set, so that sums are
+// taken in one order everywhere; the compiler splits them where registers are shorter. For kernel files: internal
+// linkage.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ struct EightOf {
 /// Held in registers.
 template <class W>
 using Eight = typename EightOf<W>::type;
-/// As it lies in memory: `*eight_at(p)`. Vectors are never passed to or returned from functions: how depends on the set.
+/// As it lies in memory: `*eight_at(p)`. Vectors are never passed to or returned from functions: how depends on the
+/// set.
 template <class W>
 using EightInMemory = typename EightOf<W>::unaligned;
 template <class W>

@@ -19,7 +19,9 @@ WEFT_INLINE Collapsed group(int rank, const int64_t* extent, const int64_t* stri
   }
   return g;
 }
-WEFT_INLINE Collapsed kept_group(const Reduction& r) { return group(r.kept_rank, r.kept_extent, r.kept_stride, r.kept); }
+WEFT_INLINE Collapsed kept_group(const Reduction& r) {
+  return group(r.kept_rank, r.kept_extent, r.kept_stride, r.kept);
+}
 WEFT_INLINE Collapsed reduced_group(const Reduction& r) {
   return group(r.reduced_rank, r.reduced_extent, r.reduced_stride, r.reduced);
 }

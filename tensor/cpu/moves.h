@@ -10,10 +10,14 @@ namespace {
 template <class Body>
 WEFT_INLINE void dispatch_size(int64_t size, const Body& body) {
   switch (size) {
-    case 1: return body(Tag<uint8_t>{});
-    case 2: return body(Tag<uint16_t>{});
-    case 4: return body(Tag<uint32_t>{});
-    default: return body(Tag<uint64_t>{});
+    case 1:
+      return body(Tag<uint8_t>{});
+    case 2:
+      return body(Tag<uint16_t>{});
+    case 4:
+      return body(Tag<uint32_t>{});
+    default:
+      return body(Tag<uint64_t>{});
   }
 }
 

@@ -10,8 +10,8 @@ namespace {
 /// Elements that one staging buffer holds.
 inline constexpr int64_t stage = 256;
 
-/// Calls body(offsets, n) for every stretch of the last dimension within flat positions [begin, end); offsets[k] is where
-/// operand k's stretch starts, in elements.
+/// Calls body(offsets, n) for every stretch of the last dimension within flat positions [begin, end); offsets[k] is
+/// where operand k's stretch starts, in elements.
 template <int operands, class Body>
 WEFT_INLINE void for_rows(const Collapsed& geometry, int64_t begin, int64_t end, const Body& body) {
   const int last = geometry.rank - 1;
@@ -42,8 +42,9 @@ WEFT_INLINE void for_rows(const Collapsed& geometry, int64_t begin, int64_t end,
   }
 }
 
-/// The type in which kernels compute with T where one loop for several dtypes is enough: float for the 16-bit types, i64 for
-/// integers and bool (narrowed by dropping bits, to bool by != 0, as arithmetic in the type itself would end up).
+/// The type in which kernels compute with T where one loop for several dtypes is enough: float for the 16-bit types,
+/// i64 for integers and bool (narrowed by dropping bits, to bool by != 0, as arithmetic in the type itself would end
+/// up).
 template <class T>
 using Wide = std::conditional_t<std::is_integral_v<T>, int64_t, Compute<T>>;
 
@@ -72,7 +73,9 @@ struct Access {
   const W* (*load)(const void* x, int64_t stride, int64_t n, W* buffer);
   void (*store)(void* y, int64_t stride, int64_t n, const W* values);
 
-  WEFT_INLINE const void* at(const void* x, int64_t offset) const { return static_cast<const char*>(x) + offset * size; }
+  WEFT_INLINE const void* at(const void* x, int64_t offset) const {
+    return static_cast<const char*>(x) + offset * size;
+  }
   WEFT_INLINE void* at(void* x, int64_t offset) const { return static_cast<char*>(x) + offset * size; }
 };
 
@@ -105,7 +108,8 @@ constexpr Access<W> access_as = {sizeof(T), std::is_same_v<T, W>, load_as<T, W>,
 template <class Body>
 WEFT_INLINE void dispatch_access(DType dtype, const Body& body) {
   switch (dtype) {
-    case DType::f64: return body(access_as<double, double>);
+    case DType::f64:
+      return body(access_as<double, double>);
     case DType::f32:
     case DType::f16:
     case DType::bf16:

@@ -34,10 +34,14 @@ bool holds(DType dtype, double value) {
   if (is_floating(dtype)) return true;
   if (value != std::trunc(value)) return false;
   switch (dtype) {
-    case DType::u8: return value >= 0 && value <= 255;
-    case DType::i32: return std::abs(value) <= 0x7fffffff;
-    case DType::i64: return std::abs(value) <= 0x1p53;
-    default: return false;
+    case DType::u8:
+      return value >= 0 && value <= 255;
+    case DType::i32:
+      return std::abs(value) <= 0x7fffffff;
+    case DType::i64:
+      return std::abs(value) <= 0x1p53;
+    default:
+      return false;
   }
 }
 
@@ -109,8 +113,8 @@ void add_(const Tensor& a, const Tensor& b, double scale) {
   WEFT_CHECK(ShapeError, broadcast("add_", a.shape(), b.shape()) == a.shape(), "add_: shape ", b.shape(),
              " does not broadcast to ", a.shape());
   check_domain(UnaryOp::scale, a);
-  WEFT_CHECK(DtypeError, is_floating(a.dtype()) || !is_floating(b.dtype()), "add_: ", b.dtype(), " added to ", a.dtype(),
-             " would lose its fraction; convert one with .to(dtype)");
+  WEFT_CHECK(DtypeError, is_floating(a.dtype()) || !is_floating(b.dtype()), "add_: ", b.dtype(), " added to ",
+             a.dtype(), " would lose its fraction; convert one with .to(dtype)");
   WEFT_CHECK(DtypeError, holds(a.dtype(), scale), "add_: scale ", scale, " does not fit ", a.dtype(),
              "; convert with .to(dtype)");
   const Tensor other = apart_from(a, cast(b, a.dtype()));

@@ -17,8 +17,9 @@ struct BinaryArgs {
   const void* a;
   const void* b;
   void* out;
-  const Collapsed* geometry;  ///< operands 0: out, 1: a, 2: b; null: all dense in one order. Host memory, for this call.
-  double p = 0;               ///< parameter of the functor (add_scaled: out = a + p b)
+  const Collapsed*
+      geometry;  ///< operands 0: out, 1: a, 2: b; null: all dense in one order. Host memory, for this call.
+  double p = 0;  ///< parameter of the functor (add_scaled: out = a + p b)
 };
 /// out (bool) = f(a, b); a and b of `dtype`.
 struct CompareArgs {
@@ -37,13 +38,14 @@ extern Kernel<CompareArgs> compare_kernel;
 namespace ops {
 
 /// Operands are promoted to one dtype and broadcast. The result has the strides of the first operand that has the full
-/// shape and is dense, else row-major. `div` of integers divides in f32; bool knows add (or), mul (and), maximum, minimum.
-/// ShapeError, DtypeError, DeviceError.
+/// shape and is dense, else row-major. `div` of integers divides in f32; bool knows add (or), mul (and), maximum,
+/// minimum. ShapeError, DtypeError, DeviceError.
 Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b);
 /// bool; nothing is equal to NaN.
 Tensor compare(CompareOp op, const Tensor& a, const Tensor& b);
 Tensor compare(CompareOp op, const Tensor& a, double b);
-/// a = a + scale * b, b broadcast to a's shape and cast to a's dtype. Bumps a's version. ShapeError where a overlaps itself.
+/// a = a + scale * b, b broadcast to a's shape and cast to a's dtype. Bumps a's version. ShapeError where a overlaps
+/// itself.
 void add_(const Tensor& a, const Tensor& b, double scale = 1);
 /// a = a * factor. As add_.
 void mul_(const Tensor& a, double factor);

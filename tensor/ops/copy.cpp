@@ -63,10 +63,12 @@ void move_bytes(const Tensor& y, const Tensor& x, const CopyOptions& options) {
   }
 }
 
-// To another device: converted where elements are fewer bytes, laid out on the source, moved, and spread out if y has gaps.
+// To another device: converted where elements are fewer bytes, laid out on the source, moved, and spread out if y has
+// gaps.
 void copy_across(const Tensor& y, const Tensor& x, const CopyOptions& options) {
   if (!is_permuted_dense(y.shape(), y.strides()) || size_of(y.dtype()) > size_of(x.dtype())) {
-    const Tensor received = empty_strided(y.shape(), kept_strides(y), x.dtype(), y.device());  // not pinned: complete on return
+    const Tensor received =
+        empty_strided(y.shape(), kept_strides(y), x.dtype(), y.device());  // not pinned: complete on return
     copy_across(received, x, options);
     return copy_within(y, received);
   }

@@ -39,8 +39,8 @@ void fill_(const Tensor& y, double value, const char* name) {
 }
 
 Tensor arange(double start, double stop, double step, const TensorOptions& options) {
-  WEFT_CHECK(Error, step != 0 && std::isfinite(step) && std::isfinite(start) && std::isfinite(stop), "arange: from ", start,
-             " to ", stop, " by ", step, "; the step must not be 0, and all three must be finite");
+  WEFT_CHECK(Error, step != 0 && std::isfinite(step) && std::isfinite(start) && std::isfinite(stop), "arange: from ",
+             start, " to ", stop, " by ", step, "; the step must not be 0, and all three must be finite");
   WEFT_CHECK(DtypeError, options.dtype != DType::boolean, "arange: bool does not count; use another dtype");
   const double count = std::max(0.0, std::ceil((stop - start) / step));
   WEFT_CHECK(ShapeError, count <= 0x1p62, "arange: more than 2^62 elements from ", start, " to ", stop, " by ", step);

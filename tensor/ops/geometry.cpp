@@ -44,9 +44,7 @@ Strides dense_strides_in_order_of(const Tensor& x) {
   return strides;
 }
 
-Tensor dense_like(const Tensor& x) {
-  return is_permuted_dense(x.shape(), x.strides()) ? x : ops::contiguous(x);
-}
+Tensor dense_like(const Tensor& x) { return is_permuted_dense(x.shape(), x.strides()) ? x : ops::contiguous(x); }
 
 Tensor contiguous(const Tensor& x, Layout layout) {
   if (x.is_contiguous(layout)) return x;

@@ -1,8 +1,9 @@
-// The arithmetic of optimizers, for many tensors in one call: value and state change in place, the gradient is only read.
-// w: value, g: gradient, d = g + decay * w (decay added to the gradient), lr: learning rate.
+// The arithmetic of optimizers, for many tensors in one call: value and state change in place, the gradient is only
+// read. w: value, g: gradient, d = g + decay * w (decay added to the gradient), lr: learning rate.
 //   SGD       m = momentum * m + d;   w -= lr * (nesterov ? d + momentum * m : m)
 //   Adam(W)   m = b1 m + (1 - b1) d,  v = b2 v + (1 - b2) d^2;  w -= lr * (m / c1) / (sqrt(v / c2) + eps),
-//             ci = 1 - bi^step; decoupled decay (AdamW, Loshchilov and Hutter 2019): d = g and w *= 1 - lr * decay first
+//             ci = 1 - bi^step; decoupled decay (AdamW, Loshchilov and Hutter 2019): d = g and w *= 1 - lr * decay
+//             first
 // as in PyTorch, with Adam by Kingma and Ba 2015.
 #pragma once
 

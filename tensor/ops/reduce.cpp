@@ -32,8 +32,10 @@ uint32_t axes_of(const char* operation, int rank, const ReduceOptions& options) 
 Shape reduced_shape(const Shape& shape, uint32_t axes, bool keep) {
   Shape reduced;
   for (int i = 0; i < shape.rank(); ++i) {
-    if (!(axes >> i & 1u)) reduced.push_back(shape[i]);
-    else if (keep) reduced.push_back(1);
+    if (!(axes >> i & 1u))
+      reduced.push_back(shape[i]);
+    else if (keep)
+      reduced.push_back(1);
   }
   return reduced;
 }
@@ -68,8 +70,10 @@ int64_t merge(const Tensor& x, const AxisList& list, int& rank, int64_t* extent,
   for (int i = 0; i < list.count; ++i) {
     const int64_t n = x.shape()[list.axis[i]], step = x.strides()[list.axis[i]];
     numel *= n;
-    if (rank > 0 && stride[rank - 1] == n * step) --rank;
-    else extent[rank] = 1;
+    if (rank > 0 && stride[rank - 1] == n * step)
+      --rank;
+    else
+      extent[rank] = 1;
     extent[rank] *= n;
     stride[rank++] = step;
   }
@@ -121,9 +125,9 @@ Tensor max_over(const char* operation, const Tensor& x, const ReduceOptions& opt
   Tensor index = empty_output(x, bits, options.keep, axes.kept, DType::i64);
   if (index.numel() == 0) return index;
   WEFT_CHECK(ShapeError, x.numel() > 0, operation, ": no elements along the reduced axes of shape ", x.shape());
-  max_kernel({x.dtype(), reduction_of(x, axes), x.raw(), values ? values->raw() : nullptr,
-              static_cast<int64_t*>(index.raw())},
-             current_stream(x.device()));
+  max_kernel(
+      {x.dtype(), reduction_of(x, axes), x.raw(), values ? values->raw() : nullptr, static_cast<int64_t*>(index.raw())},
+      current_stream(x.device()));
   return index;
 }
 
@@ -132,8 +136,10 @@ Strides strides_in(const Tensor& reduced, const Shape& shape, uint32_t bits, boo
   Strides strides = Dims::filled(shape.rank(), 0);
   int from = 0;
   for (int i = 0; i < shape.rank(); ++i) {
-    if (!(bits >> i & 1u)) strides[i] = reduced.strides()[from++];
-    else if (keep) ++from;
+    if (!(bits >> i & 1u))
+      strides[i] = reduced.strides()[from++];
+    else if (keep)
+      ++from;
   }
   return strides;
 }
@@ -203,8 +209,9 @@ Tensor max_backward(const Tensor& dy, const Tensor& index, const Shape& shape, c
   }
   const Strides strides[] = {dx.strides(), strides_in(dy, shape, bits, options.keep),
                              strides_in(index, shape, bits, options.keep), position};
-  max_backward_kernel({dy.dtype(), collapse(shape, strides), dy.raw(), static_cast<const int64_t*>(index.raw()), dx.raw()},
-                      current_stream(dy.device()));
+  max_backward_kernel(
+      {dy.dtype(), collapse(shape, strides), dy.raw(), static_cast<const int64_t*>(index.raw()), dx.raw()},
+      current_stream(dy.device()));
   return dx;
 }
 

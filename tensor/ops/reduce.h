@@ -60,8 +60,8 @@ extern Kernel<MaxGatherArgs> max_gather_kernel;
 
 namespace ops {
 
-/// Over `axes` (all if none). The result is dense, its axes in the memory order of x's; of x's dtype, i64 for integers and
-/// bool. Of no elements: 0.
+/// Over `axes` (all if none). The result is dense, its axes in the memory order of x's; of x's dtype, i64 for integers
+/// and bool. Of no elements: 0.
 Tensor sum(const Tensor& x);
 Tensor sum(const Tensor& x, const ReduceOptions& options);
 /// Sum over the axes that broadcasting added or widened: the inverse of expanding `shape` to x's. x itself if equal.
@@ -70,8 +70,8 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 Tensor mean(const Tensor& x);
 Tensor mean(const Tensor& x, const ReduceOptions& options);
 
-/// NaN wins over everything. `index` (i64) becomes the position of the first maximum, flat over the reduced axes in their
-/// logical order. ShapeError over no elements; DtypeError on bool.
+/// NaN wins over everything. `index` (i64) becomes the position of the first maximum, flat over the reduced axes in
+/// their logical order. ShapeError over no elements; DtypeError on bool.
 Tensor max(const Tensor& x, const ReduceOptions& options, Tensor& index);
 /// The index alone.
 Tensor argmax(const Tensor& x, int64_t axis, bool keep = false);

@@ -1,4 +1,5 @@
-// softmax along one axis, its logarithm's siblings live in files of their own. y_i = exp(x_i - max x) / sum_j exp(x_j - max x)
+// softmax along one axis, its logarithm's siblings live in files of their own. y_i = exp(x_i - max x) / sum_j exp(x_j -
+// max x)
 #pragma once
 
 #include "weft/tensor/dtype.h"

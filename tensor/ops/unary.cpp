@@ -35,7 +35,8 @@ double slope_of(UnaryOp op, double p, double q) {
 
 void check_domain(UnaryOp op, const Tensor& x) {
   if (traits_of(op).domain == Domain::floating) check_floating(name_of(op), x);
-  WEFT_CHECK(DtypeError, x.dtype() != DType::boolean, name_of(op), ": bool is not a number here; convert with .to(dtype)");
+  WEFT_CHECK(DtypeError, x.dtype() != DType::boolean, name_of(op),
+             ": bool is not a number here; convert with .to(dtype)");
 }
 
 Tensor unary(UnaryOp op, const Tensor& x, double p, double q) {

@@ -160,8 +160,8 @@ Tensor slice(const Tensor& x, int64_t axis, int64_t start, int64_t stop, int64_t
 Tensor select(const Tensor& x, int64_t axis, int64_t i) {
   const int dim = normalize_axis("select", axis, x.rank());
   const int64_t extent = x.shape()[dim];
-  WEFT_CHECK(IndexError, i >= -extent && i < extent, "select: index ", i, " is out of range for axis ", axis, " of shape ",
-             x.shape());
+  WEFT_CHECK(IndexError, i >= -extent && i < extent, "select: index ", i, " is out of range for axis ", axis,
+             " of shape ", x.shape());
   Shape shape = x.shape();
   Strides strides = x.strides();
   shape.erase(dim);

@@ -5,8 +5,8 @@
 
 namespace weft::ops {
 
-/// Elements in logical (row-major) order under a new shape; one extent may be -1. A view where the strides allow it, else
-/// a row-major copy. ShapeError if the numbers of elements differ.
+/// Elements in logical (row-major) order under a new shape; one extent may be -1. A view where the strides allow it,
+/// else a row-major copy. ShapeError if the numbers of elements differ.
 Tensor reshape(const Tensor& x, const Shape& shape);
 /// Joins axes from … to into one.
 Tensor flatten(const Tensor& x, int64_t from = 0, int64_t to = -1);
@@ -20,8 +20,8 @@ Tensor expand(const Tensor& x, const Shape& shape);
 Tensor unsqueeze(const Tensor& x, int64_t axis);
 /// Without an axis of extent 1; ShapeError if it is longer.
 Tensor squeeze(const Tensor& x, int64_t axis);
-/// Elements start, start + step, … before stop along an axis. Negative positions count from the end; both are then clamped
-/// to [0, extent]. ShapeError unless step > 0.
+/// Elements start, start + step, … before stop along an axis. Negative positions count from the end; both are then
+/// clamped to [0, extent]. ShapeError unless step > 0.
 Tensor slice(const Tensor& x, int64_t axis, int64_t start, int64_t stop, int64_t step = 1);
 /// Element i along an axis, without that axis. IndexError.
 Tensor select(const Tensor& x, int64_t axis, int64_t i);

@@ -24,12 +24,12 @@ Tensor run(const Tensor& condition, const Tensor* a, const Tensor* b, const Shap
   Tensor out = empty_strided(shape, result_strides(shape, {&first, b ? b : a}), first.dtype(), first.device());
   if (out.numel() == 0) return out;
   const Strides none = Dims::filled(shape.rank(), 0);
-  const Strides strides[] = {out.strides(), broadcast_strides(condition, shape), a ? broadcast_strides(*a, shape) : none,
-                             b ? broadcast_strides(*b, shape) : none};
+  const Strides strides[] = {out.strides(), broadcast_strides(condition, shape),
+                             a ? broadcast_strides(*a, shape) : none, b ? broadcast_strides(*b, shape) : none};
   const Geometry geometry(shape, strides);
   const uint64_t bits = element_bits(first.dtype(), number);
-  where_kernel({size_of(first.dtype()), out.numel(), condition.raw(), a ? a->raw() : nullptr, b ? b->raw() : nullptr, bits,
-                bits, out.raw(), geometry.pointer()},
+  where_kernel({size_of(first.dtype()), out.numel(), condition.raw(), a ? a->raw() : nullptr, b ? b->raw() : nullptr,
+                bits, bits, out.raw(), geometry.pointer()},
                current_stream(out.device()));
   return out;
 }

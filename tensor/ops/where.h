@@ -16,7 +16,8 @@ struct WhereArgs {
   const void* b;          ///< null: the bits b_bits
   uint64_t a_bits, b_bits;
   void* out;
-  const Collapsed* geometry;  ///< operands 0: out, 1: condition, 2: a, 3: b; null: all dense in one order. For this call.
+  const Collapsed*
+      geometry;  ///< operands 0: out, 1: condition, 2: a, 3: b; null: all dense in one order. For this call.
 };
 extern Kernel<WhereArgs> where_kernel;
 

@@ -41,8 +41,10 @@ TEST_CASE("backward: outside Record nothing is tracked") {
   const Tensor x = ones({2}).attach_grad();
   const Tensor y = x * x;
   CHECK(!y.requires_grad());
-  CHECK(throws<AutogradError>("backward: the head of shape [2] does not depend on any tensor with attach_grad(); compute it "
-                              "under autograd::Record", [&] { y.backward(); }) == "");
+  CHECK(throws<AutogradError>(
+            "backward: the head of shape [2] does not depend on any tensor with attach_grad(); compute it "
+            "under autograd::Record",
+            [&] { y.backward(); }) == "");
 }
 
 TEST_CASE("backward: a head of any shape, with head gradients") {
@@ -58,7 +60,9 @@ TEST_CASE("backward: a head of any shape, with head gradients") {
                               [&] { y.backward({.head_grads = {ones({2}, {.dtype = DType::f64})}}); }) == "");
   CHECK(throws<AutogradError>("backward: head gradient float32[2] on cpu:1 for a head float32[2] on cpu:0",
                               [&] { y.backward({.head_grads = {ones({2}, {.device = "cpu:1"})}}); }) == "");
-  CHECK(throws<AutogradError>("backward: 2 head gradients for 1 heads", [&] { y.backward({.head_grads = {y, y}}); }) == "");
+  CHECK(throws<AutogradError>("backward: 2 head gradients for 1 heads", [&] {
+          y.backward({.head_grads = {y, y}});
+        }) == "");
   CHECK(throws<AutogradError>("backward: no heads given", [] { autograd::backward({}); }) == "");
   CHECK(throws<AutogradError>("backward: a head is undefined", [] { autograd::backward({Tensor()}); }) == "");
   y.backward();  // the refused calls used nothing up
@@ -66,8 +70,9 @@ TEST_CASE("backward: a head of any shape, with head gradients") {
 }
 
 TEST_CASE("backward: integer heads and leaves") {
-  CHECK(throws<AutogradError>("backward: a head has dtype int32; gradients need a floating dtype",
-                              [] { tensor({1, 2}).backward(); }) == "");
+  CHECK(throws<AutogradError>("backward: a head has dtype int32; gradients need a floating dtype", [] {
+          tensor({1, 2}).backward();
+        }) == "");
   CHECK(throws<AutogradError>("attach_grad: a tensor of dtype int64 has no gradient; convert with .to(DType::f32)",
                               [] { arange(0, 3, 1, {.dtype = DType::i64}).attach_grad(); }) == "");
 }
@@ -133,7 +138,8 @@ TEST_CASE("backward: twice is an error unless the graph was retained") {
   y.backward({.retain_graph = true});
   CHECK(grad_of(x) == Floats{4});
   y.backward();
-  const std::string text = "backward of mul: the graph of this loss was already used and released; pass retain_graph to the first call";
+  const std::string text =
+      "backward of mul: the graph of this loss was already used and released; pass retain_graph to the first call";
   CHECK(throws<AutogradError>(text, [&] { y.backward(); }) == "");
   const Tensor z = recorded([&] { return y + x; });  // a new node on a released one
   CHECK(throws<AutogradError>(text, [&] { z.backward(); }) == "");
@@ -207,8 +213,10 @@ TEST_CASE("grad: captures what is asked for and stores nothing") {
   CHECK(g[2].item<float>() == 40);
   CHECK(g[3].item<float>() == 1);
   CHECK(!x.grad().defined());
-  CHECK(throws<AutogradError>("grad: no head depends on variable 1 of shape [1]; pass allow_unused to get an undefined gradient",
-                              [&] { autograd::grad({y}, {x, other}, {.retain_graph = true}); }) == "");
+  CHECK(throws<AutogradError>(
+            "grad: no head depends on variable 1 of shape [1]; pass allow_unused to get an undefined gradient", [&] {
+              autograd::grad({y}, {x, other}, {.retain_graph = true});
+            }) == "");
   const Tensors unused = autograd::grad({y}, {other, x, x}, {.allow_unused = true});
   CHECK(!unused[0].defined());
   CHECK(unused[1].item<float>() == 100);
@@ -259,7 +267,8 @@ TEST_CASE("backward: create_graph stores tracked gradients; dropping them frees 
   x.zero_grad();  // the stored gradient's graph leads back to x: a cycle, until it is dropped
 }
 
-// ---- Long chains -----------------------------------------------------------------------------------------------------
+// ---- Long chains
+// -----------------------------------------------------------------------------------------------------
 
 namespace {
 

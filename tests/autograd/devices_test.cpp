@@ -82,12 +82,24 @@ Graph random_graph(uint64_t seed) {
     const int64_t d = dice.integer(0, devices - 1);
     Tensors& to = pool[static_cast<size_t>(d)];
     switch (dice.integer(0, 7)) {
-      case 0: to.push_back(tanh(any(d))); break;
-      case 1: to.push_back(any(d) + any(d)); break;
-      case 2: to.push_back(any(d) * any(d)); break;
-      case 3: to.push_back(any(d) - any(d)); break;
-      case 4: to.push_back(any(dice.integer(0, devices - 1)).to(cpu(d))); break;
-      case 5: to.push_back(any(d).detach()); break;
+      case 0:
+        to.push_back(tanh(any(d)));
+        break;
+      case 1:
+        to.push_back(any(d) + any(d));
+        break;
+      case 2:
+        to.push_back(any(d) * any(d));
+        break;
+      case 3:
+        to.push_back(any(d) - any(d));
+        break;
+      case 4:
+        to.push_back(any(dice.integer(0, devices - 1)).to(cpu(d)));
+        break;
+      case 5:
+        to.push_back(any(d).detach());
+        break;
       default: {
         Tensors x;
         for (int64_t i = 0; i < devices; ++i)
@@ -118,7 +130,8 @@ Bits gradients(uint64_t seed, autograd::Executor* executor) {
 bool equal_bits(const Bits& a, const Bits& b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i)
-    if (a[i].size() != b[i].size() || (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * 4))) return false;
+    if (a[i].size() != b[i].size() || (!a[i].empty() && std::memcmp(a[i].data(), b[i].data(), a[i].size() * 4)))
+      return false;
   return true;
 }
 

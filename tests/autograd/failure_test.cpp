@@ -20,13 +20,15 @@ Tensor mined(const Tensor& x) {
   Tensor y = x.detach().clone();
   Tensor outputs[] = {y};
   const Tensor inputs[] = {x};
-  autograd::record_joint("mine", outputs, inputs,
-                         [](std::span<const Tensor>, std::span<const bool>) -> Tensors { throw std::runtime_error("stepped on"); });
+  autograd::record_joint("mine", outputs, inputs, [](std::span<const Tensor>, std::span<const bool>) -> Tensors {
+    throw std::runtime_error("stepped on");
+  });
   return outputs[0];
 }
 
 struct Leaves {
-  Tensor write = tensor({1.f}).attach_grad(), add = tensor({2.f}).attach_grad(GradReq::add), far = tensor({3.f}).attach_grad();
+  Tensor write = tensor({1.f}).attach_grad(), add = tensor({2.f}).attach_grad(GradReq::add),
+         far = tensor({3.f}).attach_grad();
   Tensor safe() const {
     const Record record;
     return write * add * far;
@@ -64,8 +66,10 @@ TEST_CASE("failure: in a pullback") {
   const Tensor loss = x.explosive();
   CHECK(text_of([&] { loss.backward(); }) == "stepped on");
   check_after_failure(x);
-  CHECK(throws<AutogradError>("backward of add: the graph of this loss was already used and released; pass retain_graph to the first "
-                              "call", [&] { loss.backward(); }) == "");
+  CHECK(throws<AutogradError>(
+            "backward of add: the graph of this loss was already used and released; pass retain_graph to the first "
+            "call",
+            [&] { loss.backward(); }) == "");
   x.safe().backward();  // everything works again
   CHECK(!leaf_of(x.write)->stale());
   CHECK(x.add.grad().to_vector<float>() == Floats{6});
@@ -101,7 +105,8 @@ TEST_CASE("failure: a retained graph is used up too") {
   const Leaves x;
   const Tensor loss = x.explosive();
   CHECK(text_of([&] { loss.backward({.retain_graph = true}); }) == "stepped on");
-  CHECK(throws<AutogradError>("backward of …: the graph of this loss was already used and released…", [&] { loss.backward(); }) == "");
+  CHECK(throws<AutogradError>("backward of …: the graph of this loss was already used and released…",
+                              [&] { loss.backward(); }) == "");
 }
 
 TEST_CASE("failure: on one of several devices, with a worker each") {

@@ -142,13 +142,21 @@ TEST_CASE("function: wrong count, shape, dtype, device") {
   };
   const Tensor good = tensor({1.0, 1.0});
   CHECK(throws<AutogradError>("backward of returning: returned 1 gradients for 2 inputs", [&] { run({good}); }) == "");
-  CHECK(throws<AutogradError>("backward of returning: returned 3 gradients for 2 inputs", [&] { run({good, good, good}); }) == "");
-  CHECK(throws<AutogradError>("backward of returning: gradient 1 is float64[1, 2] on cpu:0, but input 1 is float64[2] on cpu:0",
-                              [&] { run({good, tensor({{1.0, 1.0}})}); }) == "");
-  CHECK(throws<AutogradError>("backward of returning: gradient 0 is float32[2] on cpu:0, but input 0 is float64[2] on cpu:0",
-                              [&] { run({tensor({1.f, 1.f}), good}); }) == "");
-  CHECK(throws<AutogradError>("backward of returning: gradient 0 is float64[2] on cpu:1, but input 0 is float64[2] on cpu:0",
-                              [&] { run({good.to("cpu:1"), good}); }) == "");
+  CHECK(throws<AutogradError>("backward of returning: returned 3 gradients for 2 inputs", [&] {
+          run({good, good, good});
+        }) == "");
+  CHECK(throws<AutogradError>(
+            "backward of returning: gradient 1 is float64[1, 2] on cpu:0, but input 1 is float64[2] on cpu:0", [&] {
+              run({good, tensor({{1.0, 1.0}})});
+            }) == "");
+  CHECK(throws<AutogradError>(
+            "backward of returning: gradient 0 is float32[2] on cpu:0, but input 0 is float64[2] on cpu:0", [&] {
+              run({tensor({1.f, 1.f}), good});
+            }) == "");
+  CHECK(throws<AutogradError>(
+            "backward of returning: gradient 0 is float64[2] on cpu:1, but input 0 is float64[2] on cpu:0", [&] {
+              run({good.to("cpu:1"), good});
+            }) == "");
   run({good, good});
   CHECK(a.grad().to_vector<double>() == Doubles{1, 1});
 }
@@ -161,8 +169,10 @@ TEST_CASE("function: a saved tensor changed in place") {
     y = autograd::apply<Cube>(x);
   }
   x.fill_(3);
-  CHECK(throws<AutogradError>("backward of cube: its saved input ([1], cpu:0) was changed in place by 'fill_' after the forward "
-                              "pass (version 1, saved 0); use a copy", [&] { y.backward(); }) == "");
+  CHECK(throws<AutogradError>(
+            "backward of cube: its saved input ([1], cpu:0) was changed in place by 'fill_' after the forward "
+            "pass (version 1, saved 0); use a copy",
+            [&] { y.backward(); }) == "");
 }
 
 TEST_CASE("function: forward may return its input") {

@@ -51,7 +51,8 @@ TEST_CASE("gradcheck: wrong gradients are found and described") {
   }
   CHECK(!gradcheck([](const Tensors& v) { return square_with(v[0], 2, 0.01); }, inputs()));
   // Wrong in the second of two inputs only.
-  const auto result = gradcheck([](const Tensors& v) { return v[0] * square_with(v[1], 3); }, {inputs()[0], inputs()[0]});
+  const auto result =
+      gradcheck([](const Tensors& v) { return v[0] * square_with(v[1], 3); }, {inputs()[0], inputs()[0]});
   CHECK(!result);
   CHECK(result.text.starts_with("gradcheck: input 1, element 0: "));
   // An output that the tape lost.
@@ -73,7 +74,9 @@ TEST_CASE("gradgradcheck: a second gradient that is missing or wrong is found") 
 TEST_CASE("gradcheck: integer inputs pass through, other dtypes are refused") {
   const auto f = [](const Tensors& v) { return v[0] * v[1].to(DType::f64); };
   CHECK(gradcheck(f, {tensor({1.5, 2.0}), tensor({2, 3})}));
-  CHECK(throws<AutogradError>("gradcheck: needs float64 inputs, got float32", [&] { gradcheck(f, {ones({2}), ones({2})}); }) == "");
+  CHECK(throws<AutogradError>("gradcheck: needs float64 inputs, got float32", [&] {
+          gradcheck(f, {ones({2}), ones({2})});
+        }) == "");
 }
 
 TEST_CASE("gradcheck: inputs and the thread's flags are as before") {

@@ -20,8 +20,10 @@ TEST_CASE("saved: an input changed in place is named with its writer and version
   Tensor x = ones({4, 6}).attach_grad(), w = ones({4, 6});
   const Tensor y = recorded([&] { return x * w; });
   w.add_(ones({6}));
-  CHECK(throws<AutogradError>("backward of mul: its saved input ([4, 6], cpu:0) was changed in place by 'add_' after the "
-                              "forward pass (version 1, saved 0); use a copy", [&] { y.backward(); }) == "");
+  CHECK(
+      throws<AutogradError>("backward of mul: its saved input ([4, 6], cpu:0) was changed in place by 'add_' after the "
+                            "forward pass (version 1, saved 0); use a copy",
+                            [&] { y.backward(); }) == "");
   CHECK(!x.grad().defined());
 }
 
@@ -61,8 +63,10 @@ TEST_CASE("saved: an operation's own output, changed in place") {
   Tensor x = ones({3}).attach_grad();
   Tensor y = recorded([&] { return exp(x); });
   y.detach().zero_();
-  CHECK(throws<AutogradError>("backward of exp: its saved output ([3], cpu:0) was changed in place by 'fill_' after the forward "
-                              "pass (version 1, saved 0); use a copy", [&] { y.backward(); }) == "");
+  CHECK(throws<AutogradError>(
+            "backward of exp: its saved output ([3], cpu:0) was changed in place by 'fill_' after the forward "
+            "pass (version 1, saved 0); use a copy",
+            [&] { y.backward(); }) == "");
 }
 
 TEST_CASE("saved: a leaf changed between forward and backward") {

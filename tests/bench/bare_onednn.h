@@ -72,8 +72,10 @@ class BareConvolution : Bare {
     weights_ = dnnl::convolution_backward_weights(wp);
     const auto xm = filled(x), ym = filled(y);
     forward_args_ = {{DNNL_ARG_SRC, xm}, {DNNL_ARG_WEIGHTS, filled(fp.weights_desc())}, {DNNL_ARG_DST, ym}};
-    data_args_ = {{DNNL_ARG_DIFF_DST, ym}, {DNNL_ARG_WEIGHTS, filled(dp.weights_desc())}, {DNNL_ARG_DIFF_SRC, filled(x)}};
-    weights_args_ = {{DNNL_ARG_DIFF_DST, ym}, {DNNL_ARG_SRC, xm}, {DNNL_ARG_DIFF_WEIGHTS, filled(wp.diff_weights_desc())}};
+    data_args_ = {
+        {DNNL_ARG_DIFF_DST, ym}, {DNNL_ARG_WEIGHTS, filled(dp.weights_desc())}, {DNNL_ARG_DIFF_SRC, filled(x)}};
+    weights_args_ = {
+        {DNNL_ARG_DIFF_DST, ym}, {DNNL_ARG_SRC, xm}, {DNNL_ARG_DIFF_WEIGHTS, filled(wp.diff_weights_desc())}};
   }
   void forward() { run(forward_, forward_args_); }
   void backward_data() { run(data_, data_args_); }

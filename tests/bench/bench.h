@@ -33,7 +33,7 @@ int repetitions(F&& work, double target) {
 }
 
 struct Pair {
-  double a = 0;      ///< seconds per call, median
+  double a = 0;  ///< seconds per call, median
   double b = 0;
   double ratio = 0;  ///< median of a / b over neighbouring runs
 };
@@ -44,8 +44,14 @@ Pair interleave(A&& a, B&& b, int rounds = 15, double target = 0.02) {
   const int times_a = repetitions(a, target), times_b = repetitions(b, target);
   std::vector<double> as, bs, ratios;
   for (int i = 0; i < rounds; ++i) {
-    as.push_back(seconds([&] { for (int k = 0; k < times_a; ++k) a(); }) / times_a);
-    bs.push_back(seconds([&] { for (int k = 0; k < times_b; ++k) b(); }) / times_b);
+    as.push_back(seconds([&] {
+                   for (int k = 0; k < times_a; ++k) a();
+                 }) /
+                 times_a);
+    bs.push_back(seconds([&] {
+                   for (int k = 0; k < times_b; ++k) b();
+                 }) /
+                 times_b);
     ratios.push_back(as.back() / bs.back());
   }
   return {median(as), median(bs), median(ratios)};
@@ -56,14 +62,21 @@ template <class A>
 double time(A&& a, int rounds = 15, double target = 0.02) {
   const int times = repetitions(a, target);
   std::vector<double> runs;
-  for (int i = 0; i < rounds; ++i) runs.push_back(seconds([&] { for (int k = 0; k < times; ++k) a(); }) / times);
+  for (int i = 0; i < rounds; ++i)
+    runs.push_back(seconds([&] {
+                     for (int k = 0; k < times; ++k) a();
+                   }) /
+                   times);
   return median(runs);
 }
 
 /// "31.2 ns", "4.65 ms"
 inline std::string duration(double seconds) {
   char text[32];
-  const double scaled = seconds < 1e-6 ? seconds * 1e9 : seconds < 1e-3 ? seconds * 1e6 : seconds < 1 ? seconds * 1e3 : seconds;
+  const double scaled = seconds < 1e-6   ? seconds * 1e9
+                        : seconds < 1e-3 ? seconds * 1e6
+                        : seconds < 1    ? seconds * 1e3
+                                         : seconds;
   const char* unit = seconds < 1e-6 ? "ns" : seconds < 1e-3 ? "us" : seconds < 1 ? "ms" : "s";
   std::snprintf(text, sizeof text, scaled < 10 ? "%.2f %s" : scaled < 100 ? "%.1f %s" : "%.0f %s", scaled, unit);
   return text;
@@ -74,7 +87,8 @@ inline void heading(const char* what, const char* weft, const char* peer) {
 }
 /// A row with a peer: the ratio is weft's time over the peer's.
 inline void row(const std::string& what, const Pair& pair, const char* goal) {
-  std::printf("%-52s %10s %12s %8.2f  %s\n", what.c_str(), duration(pair.a).c_str(), duration(pair.b).c_str(), pair.ratio, goal);
+  std::printf("%-52s %10s %12s %8.2f  %s\n", what.c_str(), duration(pair.a).c_str(), duration(pair.b).c_str(),
+              pair.ratio, goal);
   std::fflush(stdout);
 }
 /// A row of weft alone.

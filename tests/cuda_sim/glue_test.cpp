@@ -20,5 +20,6 @@ TEST_CASE("main: a report of the simulator fails the case") {
   CHECK(simulated());
   const ChildResult result = run_self({"--no-skip", "--test-case=main: leaves a report of the simulator"});
   CHECK(result.status == 1);
-  CHECK(result.output.find("FAILED after the case 'main: leaves a report of the simulator': planted") != std::string::npos);
+  CHECK(result.output.find("FAILED after the case 'main: leaves a report of the simulator': planted") !=
+        std::string::npos);
 }

@@ -1,5 +1,5 @@
-// Values, gradients and some second gradients against PyTorch's, from the .npz files here; make_golden.py says what is in
-// them. Unlike the op table's references these were not written by the authors of the operations.
+// Values, gradients and some second gradients against PyTorch's, from the .npz files here; make_golden.py says what is
+// in them. Unlike the op table's references these were not written by the authors of the operations.
 #include <doctest/doctest.h>
 
 #include <set>
@@ -28,7 +28,8 @@ class Golden {
   }
   Tensors tensors(const std::string& letter, size_t from = 0) const {
     Tensors list;
-    while (has(letter + std::to_string(from + list.size()))) list.push_back(tensor(letter + std::to_string(from + list.size())));
+    while (has(letter + std::to_string(from + list.size())))
+      list.push_back(tensor(letter + std::to_string(from + list.size())));
     return list;
   }
   /// `widening`: of the tolerance, for gradients, which are longer sums than values.
@@ -36,7 +37,8 @@ class Golden {
     Tolerance t = dtype_ == DType::f64 ? Tolerance{2e-7, 1e-7} : tolerance_of(dtype_);  // stored as float32
     t.relative *= widening, t.absolute *= widening;
     const std::string problem = got.defined() ? difference(to_array(got), array(what), t) : "undefined";
-    CHECK_MESSAGE(problem.empty(), name_, "/", what, ", ", to_string(dtype_), " on ", to_string(device_), ": ", problem);
+    CHECK_MESSAGE(problem.empty(), name_, "/", what, ", ", to_string(dtype_), " on ", to_string(device_), ": ",
+                  problem);
   }
 
  private:
@@ -83,7 +85,8 @@ void check_file(const std::string& op, const Functions& functions) {
   const auto file = read_npz(source_path("tests/golden/" + op + ".npz"));
   std::set<std::string> names;
   for (const auto& [name, array] : file) names.insert(name.substr(0, name.find('/')));
-  for (const std::string& name : names) CHECK_MESSAGE(functions.count(name) == 1, op, ".npz: no function for case ", name);
+  for (const std::string& name : names)
+    CHECK_MESSAGE(functions.count(name) == 1, op, ".npz: no function for case ", name);
   for (const auto& [name, function] : functions) {
     REQUIRE_MESSAGE(names.count(name) == 1, op, ".npz: no case ", name);
     for (const Device device : devices_to_test())
@@ -136,10 +139,14 @@ TEST_CASE("golden: reductions") {
     };
   };
   check_file("reduce", {{"sum_all", unary_case([](auto& x) { return sum(x); })},
-                        {"sum_axes", unary_case([](auto& x) { return sum(x, {.axes = {0, 2}}); })},
+                        {"sum_axes", unary_case([](auto& x) {
+                           return sum(x, {.axes = {0, 2}});
+                         })},
                         {"sum_keep", unary_case([](auto& x) { return sum(x, {.axes = {1}, .keep = true}); })},
                         {"mean_all", unary_case([](auto& x) { return mean(x); })},
-                        {"mean_axes", unary_case([](auto& x) { return mean(x, {.axes = {-1, 1}}); })},
+                        {"mean_axes", unary_case([](auto& x) {
+                           return mean(x, {.axes = {-1, 1}});
+                         })},
                         {"max_axis", indexed(1, false)},
                         {"max_last", indexed(2, true)},
                         {"max_all", [](const Tensors& x, const Golden& golden) {
@@ -150,7 +157,8 @@ TEST_CASE("golden: reductions") {
 
 TEST_CASE("golden: matrix products") {
   Functions functions;
-  for (const char* name : {"plain", "batched", "broadcast", "matrix_vector", "vector_matrix", "vectors", "batch_times_matrix", "wide"})
+  for (const char* name :
+       {"plain", "batched", "broadcast", "matrix_vector", "vector_matrix", "vectors", "batch_times_matrix", "wide"})
     functions[name] = binary_case([](auto& a, auto& b) { return matmul(a, b); });
   check_file("matmul", functions);
 }
@@ -184,7 +192,8 @@ TEST_CASE("golden: convolution") {
 TEST_CASE("golden: cross entropy") {
   auto loss = [](LossReduction reduction) {
     return [reduction](const Tensors& x, const Golden& golden) {
-      return cross_entropy(x[0], x[1], {.weights = golden.has("weights") ? golden.tensor("weights") : Tensor(), .reduction = reduction});
+      return cross_entropy(
+          x[0], x[1], {.weights = golden.has("weights") ? golden.tensor("weights") : Tensor(), .reduction = reduction});
     };
   };
   const Function plain = loss(LossReduction::mean);
@@ -214,7 +223,9 @@ TEST_CASE("golden: batch norm") {
 }
 
 TEST_CASE("golden: max pooling") {
-  auto pool = [](MaxPool2dOptions options) { return unary_case([options](const Tensor& x) { return max_pool2d(x, options); }); };
+  auto pool = [](MaxPool2dOptions options) {
+    return unary_case([options](const Tensor& x) { return max_pool2d(x, options); });
+  };
   check_file("max_pool2d", {{"two", pool({.kernel = 2})},
                             {"stem", pool({.kernel = 3, .stride = 2, .padding = 1})},
                             {"ceil", pool({.kernel = 3, .stride = 2, .ceil_mode = true})},
@@ -224,7 +235,8 @@ TEST_CASE("golden: max pooling") {
 
 TEST_CASE("golden: bilinear resize") {
   Functions functions;
-  const std::map<std::string, Pair> sizes{{"up", {9, 11}}, {"down", {3, 2}}, {"same", {5, 6}}, {"one", {1, 1}}, {"mixed", {10, 3}}};
+  const std::map<std::string, Pair> sizes{
+      {"up", {9, 11}}, {"down", {3, 2}}, {"same", {5, 6}}, {"one", {1, 1}}, {"mixed", {10, 3}}};
   for (const auto& [name, size] : sizes)
     for (const bool corners : {false, true})
       functions[name + (corners ? "_corners" : "")] =
@@ -234,10 +246,16 @@ TEST_CASE("golden: bilinear resize") {
 }
 
 TEST_CASE("golden: views") {
-  check_file("view", {{"concat", binary_case([](auto& a, auto& b) { return concat({a, b}, 1); })},
+  check_file("view", {{"concat", binary_case([](auto& a, auto& b) {
+                         return concat({a, b}, 1);
+                       })},
                       {"slice", unary_case([](auto& x) { return x.slice(1, 1, 3).slice(2, 0, 4, 2); })},
-                      {"permute_reshape", unary_case([](auto& x) { return x.permute({2, 0, 1}).reshape({4, 6}); })},
-                      {"expand", unary_case([](auto& x) { return x.expand({2, 3, 4}); })},
+                      {"permute_reshape", unary_case([](auto& x) {
+                         return x.permute({2, 0, 1}).reshape({4, 6});
+                       })},
+                      {"expand", unary_case([](auto& x) {
+                         return x.expand({2, 3, 4});
+                       })},
                       {"where", [](const Tensors& x, const Golden&) { return where(x[0], x[1], x[2]); }}});
 }
 

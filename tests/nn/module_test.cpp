@@ -37,7 +37,8 @@ TEST_SUITE("nn/module") {
   TEST_CASE("one list of members gives names, counts, buffers") {
     Net net;
     CHECK(names(net.parameters()) == std::vector<std::string>{"stem.conv.weight", "stem.norm.weight", "stem.norm.bias",
-                                                              "heads.0.weight", "heads.0.bias", "heads.1.weight", "scale"});
+                                                              "heads.0.weight", "heads.0.bias", "heads.1.weight",
+                                                              "scale"});
     CHECK(net.parameter_count() == 108 + 4 + 4 + 8 + 2 + 12 + 1);
     CHECK(net.buffers().size() == 2);
     CHECK(net.buffers()[1].name() == "stem.norm.running_var");
@@ -49,7 +50,8 @@ TEST_SUITE("nn/module") {
     Net net;
     const std::string text = to_string(net);
     CHECK(text.find("Net  [139]\n") == 0);
-    CHECK(text.find("  (stem): Block  [116]\n    (conv): Conv2d(3 -> 4, kernel 3x3, no bias)  [108]") != std::string::npos);
+    CHECK(text.find("  (stem): Block  [116]\n    (conv): Conv2d(3 -> 4, kernel 3x3, no bias)  [108]") !=
+          std::string::npos);
     CHECK(text.find("(1): Linear(4 -> 3, no bias)") != std::string::npos);
   }
 
@@ -118,7 +120,8 @@ TEST_SUITE("nn/module") {
           a.parameter("stem.conv.weight").at(0).to_vector<float>());
     seed(3);
     Net c;
-    CHECK(c.parameter("heads.1.weight").at(0).to_vector<float>() == a.parameter("heads.1.weight").at(0).to_vector<float>());
+    CHECK(c.parameter("heads.1.weight").at(0).to_vector<float>() ==
+          a.parameter("heads.1.weight").at(0).to_vector<float>());
   }
 
   TEST_CASE("Sequential") {
@@ -147,9 +150,11 @@ TEST_SUITE("nn/module") {
     const auto w = nn::init::kaiming_normal({64, 32, 3, 3}).to_vector<double>();
     double square = 0;
     for (const double v : w) square += v * v;
-    CHECK(std::sqrt(square / static_cast<double>(w.size())) == doctest::Approx(std::sqrt(2.0 / (32 * 9))).epsilon(0.02));
+    CHECK(std::sqrt(square / static_cast<double>(w.size())) ==
+          doctest::Approx(std::sqrt(2.0 / (32 * 9))).epsilon(0.02));
     double largest = 0;
-    for (const double v : nn::init::xavier_uniform({8, 4}).to_vector<double>()) largest = std::max(largest, std::fabs(v));
+    for (const double v : nn::init::xavier_uniform({8, 4}).to_vector<double>())
+      largest = std::max(largest, std::fabs(v));
     CHECK(largest <= std::sqrt(6.0 / 12));
     CHECK(largest > 0.8 * std::sqrt(6.0 / 12));
     CHECK_THROWS_AS(nn::init::xavier_normal({4}), ShapeError);

@@ -30,7 +30,8 @@ std::vector<double> run(const Optimizer& optimizer, double scale = 1, double lr_
 
 template <class F>
 void check_against(const std::vector<double>& found, const F& expected_of) {
-  for (int64_t i = 0; i < n; ++i) CHECK(found[static_cast<size_t>(i)] == doctest::Approx(expected_of(i)).epsilon(1e-12));
+  for (int64_t i = 0; i < n; ++i)
+    CHECK(found[static_cast<size_t>(i)] == doctest::Approx(expected_of(i)).epsilon(1e-12));
 }
 
 }  // namespace
@@ -39,7 +40,8 @@ TEST_SUITE("nn/optim") {
   TEST_CASE("SGD with momentum, Nesterov, decay and multipliers") {
     for (const bool nesterov : {false, true}) {
       const double lr = 0.05 * 2, momentum = 0.9, decay = 0.01 * 3;
-      const auto found = run(SGD({.lr = 0.05, .momentum = momentum, .weight_decay = 0.01, .nesterov = nesterov}), 0.5, 2, 3);
+      const auto found =
+          run(SGD({.lr = 0.05, .momentum = momentum, .weight_decay = 0.01, .nesterov = nesterov}), 0.5, 2, 3);
       check_against(found, [&](int64_t i) {
         double w = 0.1 * static_cast<double>(i), m = 0;
         for (int step = 1; step <= 20; ++step) {

@@ -1,4 +1,5 @@
-// Arithmetic and comparisons of two operands: broadcasting, promotion, numbers in expressions, in-place sums, big tensors.
+// Arithmetic and comparisons of two operands: broadcasting, promotion, numbers in expressions, in-place sums, big
+// tensors.
 #include "weft/tensor/ops/binary.h"
 
 #include <doctest/doctest.h>
@@ -53,10 +54,11 @@ Input positive(const Shape& shape) { return input(shape).positive(); }
 Input whole(const Shape& shape) { return input(shape).integers(); }
 
 void add_errors(Op& op, Function f) {
-  op.error<ShapeError>("shapes", op.name + ": shapes [2, 3] and [4] do not broadcast (dimension 1: 3 against 4)",
-                       [f] { f(ones({2, 3}), ones({4})); })
-      .error<DeviceError>("devices", op.name + ": operands on cpu:0 and cpu:1; move one with .to(cpu:0)",
-                          [f] { f(ones({2}), ones({2}, {.device = "cpu:1"})); });
+  op.error<ShapeError>("shapes", op.name + ": shapes [2, 3] and [4] do not broadcast (dimension 1: 3 against 4)", [f] {
+      f(ones({2, 3}), ones({4}));
+    }).error<DeviceError>("devices", op.name + ": operands on cpu:0 and cpu:1; move one with .to(cpu:0)", [f] {
+    f(ones({2}), ones({2}, {.device = "cpu:1"}));
+  });
 }
 
 double larger_of(double a, double b) { return a > b ? a : b; }
@@ -93,7 +95,8 @@ OP_TABLE(binary) {
     const bool division = std::string(a.name) == "div";
     add_rows(op, a.f, a.naive, division ? positive : any);
     RowOptions whole_numbers{.dtypes = number_dtypes, .exact = true};
-    if (division) whole_numbers.no_gradient = "ties and zeros of whole numbers", whole_numbers.dtypes = {DType::i64, DType::i32};
+    if (division)
+      whole_numbers.no_gradient = "ties and zeros of whole numbers", whole_numbers.dtypes = {DType::i64, DType::i32};
     if (division) whole_numbers.result = DType::f32;
     if (std::string(a.name).find("imum") != std::string::npos)
       whole_numbers.no_gradient = "whole numbers tie, where there is no derivative";
@@ -107,7 +110,8 @@ OP_TABLE(binary) {
     const Tensor x = ones({2}, {.dtype = DType::boolean});
     sub(x, x);
   });
-  const RowOptions bools{.dtypes = all_dtypes, .exact = true, .result = DType::boolean, .no_gradient = "a comparison has none"};
+  const RowOptions bools{
+      .dtypes = all_dtypes, .exact = true, .result = DType::boolean, .no_gradient = "a comparison has none"};
   for (const Arithmetic& c : comparisons) {
     Op& op = table.op(c.name);
     add_rows(op, c.f, c.naive, whole, bools);
@@ -202,9 +206,11 @@ TEST_CASE("binary: every layout gives the bits of the contiguous operands") {
   const Array a = make_values(input(shape), 11), b = make_values(input(shape), 12);
   for (const DType dtype : {DType::f32, DType::f64, DType::f16}) {
     const Tensor whole = mul(make_tensor(a, dtype), make_tensor(b, dtype));
-    for (const Arrangement left : {Arrangement::transposed, Arrangement::channels_last, Arrangement::offset_slice, Arrangement::stride_2})
+    for (const Arrangement left :
+         {Arrangement::transposed, Arrangement::channels_last, Arrangement::offset_slice, Arrangement::stride_2})
       for (const Arrangement right : {Arrangement::contiguous, Arrangement::transposed, Arrangement::stride_2})
-        CHECK(mul(make_tensor(a, dtype, {}, left), make_tensor(b, dtype, {}, right)).to_vector<double>() == whole.to_vector<double>());
+        CHECK(mul(make_tensor(a, dtype, {}, left), make_tensor(b, dtype, {}, right)).to_vector<double>() ==
+              whole.to_vector<double>());
   }
 }
 
@@ -238,12 +244,14 @@ TEST_CASE("add_ and mul_: in place, in any layout, with a version and refusals")
   CHECK(line.to_vector<float>() == std::vector<float>{1, 3, 5, 7});
   line.add_(line);
   CHECK(line.to_vector<float>() == std::vector<float>{2, 6, 10, 14});
-  CHECK(throws<ShapeError>("add_: elements of the destination share memory (shape [3, 4], strides [0, 1]); …",
-                           [] { ones({4}).expand({3, 4}).add_(ones({4})); }) == "");
+  CHECK(throws<ShapeError>("add_: elements of the destination share memory (shape [3, 4], strides [0, 1]); …", [] {
+          ones({4}).expand({3, 4}).add_(ones({4}));
+        }) == "");
   CHECK(throws<ShapeError>("add_: shape [2, 4] does not broadcast to [4]", [] { ones({4}).add_(ones({2, 4})); }) == "");
   CHECK(throws<DtypeError>("add_: float32 added to int64 would lose its fraction; …",
                            [] { ones({4}, {.dtype = DType::i64}).add_(ones({4})); }) == "");
-  CHECK(throws<DtypeError>("mul_: factor 0.5 does not fit int64; …", [] { ones({4}, {.dtype = DType::i64}).mul_(0.5); }) == "");
+  CHECK(throws<DtypeError>("mul_: factor 0.5 does not fit int64; …",
+                           [] { ones({4}, {.dtype = DType::i64}).mul_(0.5); }) == "");
 }
 
 TEST_CASE("in place on tracked tensors is refused while recording") {

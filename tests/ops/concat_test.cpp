@@ -47,34 +47,51 @@ OP_TABLE(concat) {
       .row("nothing", {input({0, 2}), input({0, 3})}, along(1), joined(1))
       .row("dtypes", {input({2, 3}).integers(), input({1, 3}).integers()}, along(0), joined(0),
            {.dtypes = all_dtypes, .exact = true})
-      .row("mixed dtypes", {input({2, 3}), input({1, 3}).dtype(DType::f32).untracked()}, along(0), joined(0), {.dtypes = {DType::f64}})
+      .row("mixed dtypes", {input({2, 3}), input({1, 3}).dtype(DType::f32).untracked()}, along(0), joined(0),
+           {.dtypes = {DType::f64}})
       .error<ShapeError>("none", "concat: no tensors", [] { concat({}); })
-      .error<ShapeError>("shapes", "concat: shapes [2, 3] and [2, 4] differ off axis 0", [] { concat({ones({2, 3}), ones({2, 4})}); })
-      .error<ShapeError>("ranks", "concat: shapes [2, 3] and [3] differ off axis 0", [] { concat({ones({2, 3}), ones({3})}); })
-      .error<IndexError>("axis", "concat: axis 2 is out of range …", [] { concat({ones({2, 3})}, 2); })
-      .error<DeviceError>("devices", "concat: operands on cpu:0 and cpu:1; …",
-                          [] { concat({ones({2}), ones({2}, {.device = "cpu:1"})}); });
+      .error<ShapeError>("shapes", "concat: shapes [2, 3] and [2, 4] differ off axis 0",
+                         [] {
+                           concat({ones({2, 3}), ones({2, 4})});
+                         })
+      .error<ShapeError>("ranks", "concat: shapes [2, 3] and [3] differ off axis 0",
+                         [] {
+                           concat({ones({2, 3}), ones({3})});
+                         })
+      .error<IndexError>("axis", "concat: axis 2 is out of range …",
+                         [] {
+                           concat({ones({2, 3})}, 2);
+                         })
+      .error<DeviceError>("devices", "concat: operands on cpu:0 and cpu:1; …", [] {
+        concat({ones({2}), ones({2}, {.device = "cpu:1"})});
+      });
   table.op("stack")
-      .row("front", {input({2, 3}), input({2, 3})}, [](const Tensors& v) { return stack(v); },
-           [](const Arrays& v) {
-             Array y = naive(v, 0);
-             y.shape = {2, 2, 3};
-             return y;
-           })
-      .row("back", {input({2, 3}).integers(), input({2, 3}).integers()}, [](const Tensors& v) { return stack(v, -1); },
-           [](const Arrays& v) {
-             Array y({2, 3, 2});
-             for (int64_t i = 0; i < 6; ++i)
-               for (int64_t k = 0; k < 2; ++k) y[2 * i + k] = v[static_cast<size_t>(k)][i];
-             return y;
-           },
-           {.dtypes = all_dtypes, .exact = true})
-      .row("no elements", {input({0}), input({0})}, [](const Tensors& v) { return stack(v); }, expected({2, 0}, {}))
-      .error<ShapeError>("shapes", "concat: shapes [1, 2] and [1, 3] differ off axis 0", [] { stack({ones({2}), ones({3})}); });
+      .row(
+          "front", {input({2, 3}), input({2, 3})}, [](const Tensors& v) { return stack(v); },
+          [](const Arrays& v) {
+            Array y = naive(v, 0);
+            y.shape = {2, 2, 3};
+            return y;
+          })
+      .row(
+          "back", {input({2, 3}).integers(), input({2, 3}).integers()}, [](const Tensors& v) { return stack(v, -1); },
+          [](const Arrays& v) {
+            Array y({2, 3, 2});
+            for (int64_t i = 0; i < 6; ++i)
+              for (int64_t k = 0; k < 2; ++k) y[2 * i + k] = v[static_cast<size_t>(k)][i];
+            return y;
+          },
+          {.dtypes = all_dtypes, .exact = true})
+      .row(
+          "no elements", {input({0}), input({0})}, [](const Tensors& v) { return stack(v); }, expected({2, 0}, {}))
+      .error<ShapeError>("shapes", "concat: shapes [1, 2] and [1, 3] differ off axis 0", [] {
+        stack({ones({2}), ones({3})});
+      });
 }
 
 TEST_CASE("concat: channels-last parts give a channels-last result") {
-  const Tensor a = ones({2, 3, 4, 5}).contiguous(Layout::channels_last), b = ones({2, 6, 4, 5}).contiguous(Layout::channels_last);
+  const Tensor a = ones({2, 3, 4, 5}).contiguous(Layout::channels_last),
+               b = ones({2, 6, 4, 5}).contiguous(Layout::channels_last);
   CHECK(concat({a, b}, 1).is_contiguous(Layout::channels_last));
   CHECK(concat({a, a}, 0).is_contiguous(Layout::channels_last));
   CHECK(concat({a, a.contiguous()}, 0).is_contiguous());

@@ -30,39 +30,58 @@ OP_TABLE(copy) {
   table.op("to")
       .row("f32", {input({3, 4, 5})}, [](const Tensors& v) { return to(v[0], DType::f32); }, same,
            {.result = DType::f32, .slack = 1e5, .no_gradient = "f32 is too coarse for differences"})
-      .row("f64", {input({3, 4, 5})}, [](const Tensors& v) { return to(v[0], DType::f64); }, same, {.result = DType::f64})
-      .row("there and back", {input({2, 3, 4, 5})}, [](const Tensors& v) { return to(to(v[0], DType::f64), row_dtype()); }, same)
-      .row("whole numbers to i64", {input({3, 40}).integers()}, [](const Tensors& v) { return to(v[0], DType::i64); }, same,
-           {.dtypes = all_dtypes, .exact = true, .result = DType::i64, .no_gradient = "integers have none"})
-      .row("whole numbers to bf16", {input({3, 40}).integers()}, [](const Tensors& v) { return to(v[0], DType::bf16); }, same,
-           {.dtypes = all_dtypes, .exact = true, .result = DType::bf16, .no_gradient = "bf16 is too coarse for differences"})
-      .row("whole numbers to bool", {input({3, 40}).integers()}, [](const Tensors& v) { return to(v[0], DType::boolean); },
-           [](const Arrays& v) { return map(v[0], [](double x) { return double(x != 0); }); },
-           {.dtypes = all_dtypes, .exact = true, .result = DType::boolean, .no_gradient = "bool has none"})
-      .row("same device", {input({3, 4})}, [](const Tensors& v) { return to(v[0], v[0].device()) * 1; }, same)
-      .row("no elements", {input({3, 0})}, [](const Tensors& v) { return to(v[0], DType::f64); }, same, {.result = DType::f64})
+      .row("f64", {input({3, 4, 5})}, [](const Tensors& v) { return to(v[0], DType::f64); }, same,
+           {.result = DType::f64})
+      .row(
+          "there and back", {input({2, 3, 4, 5})},
+          [](const Tensors& v) { return to(to(v[0], DType::f64), row_dtype()); }, same)
+      .row("whole numbers to i64", {input({3, 40}).integers()}, [](const Tensors& v) { return to(v[0], DType::i64); },
+           same, {.dtypes = all_dtypes, .exact = true, .result = DType::i64, .no_gradient = "integers have none"})
+      .row("whole numbers to bf16", {input({3, 40}).integers()}, [](const Tensors& v) { return to(v[0], DType::bf16); },
+           same,
+           {.dtypes = all_dtypes,
+            .exact = true,
+            .result = DType::bf16,
+            .no_gradient = "bf16 is too coarse for differences"})
+      .row(
+          "whole numbers to bool", {input({3, 40}).integers()},
+          [](const Tensors& v) { return to(v[0], DType::boolean); },
+          [](const Arrays& v) { return map(v[0], [](double x) { return double(x != 0); }); },
+          {.dtypes = all_dtypes, .exact = true, .result = DType::boolean, .no_gradient = "bool has none"})
+      .row(
+          "same device", {input({3, 4})}, [](const Tensors& v) { return to(v[0], v[0].device()) * 1; }, same)
+      .row("no elements", {input({3, 0})}, [](const Tensors& v) { return to(v[0], DType::f64); }, same,
+           {.result = DType::f64})
       .error<DeviceError>("no such device", "…cuda…", [] { to(ones({2}), "cuda:99"); });
   table.op("contiguous")
-      .row("transposed", {input({3, 4, 5})}, [](const Tensors& v) { return contiguous(v[0].transpose(0, 2)); },
-           [](const Arrays& v) {
-             Array y({5, 4, 3});
-             for (int i = 0; i < 5; ++i)
-               for (int j = 0; j < 4; ++j)
-                 for (int k = 0; k < 3; ++k) y(i, j, k) = v[0](k, j, i);
-             return y;
-           })
-      .row("channels-last", {input({2, 3, 4, 5})},
-           [](const Tensors& v) { return contiguous(v[0], Layout::channels_last) * 1; }, same)
+      .row(
+          "transposed", {input({3, 4, 5})}, [](const Tensors& v) { return contiguous(v[0].transpose(0, 2)); },
+          [](const Arrays& v) {
+            Array y({5, 4, 3});
+            for (int i = 0; i < 5; ++i)
+              for (int j = 0; j < 4; ++j)
+                for (int k = 0; k < 3; ++k) y(i, j, k) = v[0](k, j, i);
+            return y;
+          })
+      .row(
+          "channels-last", {input({2, 3, 4, 5})},
+          [](const Tensors& v) { return contiguous(v[0], Layout::channels_last) * 1; }, same)
       .row("dtypes", {input({2, 3, 4, 5}).integers()},
-           [](const Tensors& v) { return contiguous(v[0], Layout::channels_last); }, same, {.dtypes = all_dtypes, .exact = true})
-      .row("no elements", {input({2, 3, 0})}, [](const Tensors& v) { return contiguous(v[0].transpose(0, 1)); },
-           [](const Arrays&) { return Array({3, 2, 0}); })
+           [](const Tensors& v) { return contiguous(v[0], Layout::channels_last); }, same,
+           {.dtypes = all_dtypes, .exact = true})
+      .row(
+          "no elements", {input({2, 3, 0})}, [](const Tensors& v) { return contiguous(v[0].transpose(0, 1)); },
+          [](const Arrays&) {
+            return Array({3, 2, 0});
+          })
       .none(Cell::errors, "every tensor can be copied");
   table.op("clone")
-      .row("image", {input({2, 3, 4, 5})}, [](const Tensors& v) { return clone(v[0]); }, same)
+      .row(
+          "image", {input({2, 3, 4, 5})}, [](const Tensors& v) { return clone(v[0]); }, same)
       .row("dtypes", {input({3, 40}).integers()}, [](const Tensors& v) { return clone(v[0]); }, same,
            {.dtypes = all_dtypes, .exact = true})
-      .row("no elements", {input({0})}, [](const Tensors& v) { return clone(v[0]); }, same)
+      .row(
+          "no elements", {input({0})}, [](const Tensors& v) { return clone(v[0]); }, same)
       .none(Cell::errors, "every tensor can be copied");
 }
 
@@ -114,8 +133,9 @@ TEST_CASE("copy_: broadcasts, converts, advances the version, refuses shared ele
   y.slice(1, 0, 3, 2).copy_(tensor({7, 8}));
   CHECK(y[1].to_vector<int32_t>() == std::vector<int32_t>{7, -1, 8});
   CHECK(throws<ShapeError>("copy_: shape [2, 3] does not fit into [3]", [] { zeros({3}).copy_(ones({2, 3})); }) == "");
-  CHECK(throws<ShapeError>("copy_: elements of the destination share memory …",
-                           [] { zeros({3}).expand({2, 3}).copy_(ones({2, 3})); }) == "");
+  CHECK(throws<ShapeError>("copy_: elements of the destination share memory …", [] {
+          zeros({3}).expand({2, 3}).copy_(ones({2, 3}));
+        }) == "");
 }
 
 TEST_CASE("copy_: from memory that overlaps the destination") {

@@ -13,7 +13,8 @@ using namespace weft::test;
 
 namespace {
 
-const std::vector<DType> number_dtypes = {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::u8};
+const std::vector<DType> number_dtypes = {DType::f64, DType::f32, DType::f16, DType::bf16,
+                                          DType::i64, DType::i32, DType::u8};
 
 TensorOptions here() { return {.dtype = row_dtype(), .device = current_device()}; }
 
@@ -23,27 +24,31 @@ OP_TABLE(fill) {
   const char* const no_gradient = "it makes constants";
   table.op("fill_")
       .row("dense", {input({5, 60}).untracked()}, [](const Tensors& v) { return v[0].clone().fill_(3); },
-           expected({5, 60}, std::vector<double>(300, 3)), {.dtypes = number_dtypes, .exact = true, .no_gradient = no_gradient})
-      .row("every second column", {input({3, 4}).integers().untracked()},
-           [](const Tensors& v) {
-             const Tensor y = v[0].clone();
-             y.slice(1, 0, 4, 2).fill_(1);
-             return y;
-           },
-           [](const Arrays& v) {
-             Array y = v[0];
-             for (int i = 0; i < 3; ++i) y(i, 0) = y(i, 2) = 1;
-             return y;
-           },
-           {.dtypes = all_dtypes, .exact = true, .no_gradient = no_gradient})
+           expected({5, 60}, std::vector<double>(300, 3)),
+           {.dtypes = number_dtypes, .exact = true, .no_gradient = no_gradient})
+      .row(
+          "every second column", {input({3, 4}).integers().untracked()},
+          [](const Tensors& v) {
+            const Tensor y = v[0].clone();
+            y.slice(1, 0, 4, 2).fill_(1);
+            return y;
+          },
+          [](const Arrays& v) {
+            Array y = v[0];
+            for (int i = 0; i < 3; ++i) y(i, 0) = y(i, 2) = 1;
+            return y;
+          },
+          {.dtypes = all_dtypes, .exact = true, .no_gradient = no_gradient})
       .row("no elements", {input({0, 4}).untracked()}, [](const Tensors& v) { return v[0].clone().fill_(3); },
            expected({0, 4}, {}), {.no_gradient = no_gradient})
-      .error<ShapeError>("shared elements", "fill_: elements of the destination share memory …",
-                         [] { ones({3}).expand({2, 3}).fill_(0); });
+      .error<ShapeError>("shared elements", "fill_: elements of the destination share memory …", [] {
+        ones({3}).expand({2, 3}).fill_(0);
+      });
   table.op("arange")
       .row("up", {}, [](const Tensors&) { return arange(1, 10, 2, here()); }, expected({5}, {1, 3, 5, 7, 9}),
            {.dtypes = number_dtypes, .exact = true, .no_gradient = no_gradient, .no_layouts = "it has no input"})
-      .row("down by halves", {}, [](const Tensors&) { return arange(1, -1, -0.5, here()); }, expected({4}, {1, 0.5, 0, -0.5}),
+      .row("down by halves", {}, [](const Tensors&) { return arange(1, -1, -0.5, here()); },
+           expected({4}, {1, 0.5, 0, -0.5}),
            {.exact = true, .no_gradient = no_gradient, .no_layouts = "it has no input"})
       .none(Cell::zero_sizes, "it has no input; arange(0, 0) is tested below")
       .error<Error>("step", "arange: from 0 to 3 by 0; …", [] { arange(0, 3, 0); })

@@ -29,16 +29,17 @@ void add_row(OpTable& table, const std::string& name, const Shape& shape, const 
   double count = 1;
   for (int i = 0; i < shape.rank(); ++i)
     if (axes.empty() || std::count(axes.begin(), axes.end(), i)) count *= static_cast<double>(shape[i]);
-  table.op("sum").row(name, {input(shape)}, [=](const Tensors& v) { return sum(v[0], options); },
-                      [=](const Arrays& v) { return fold(v[0], axes, keep, 0, plus); }, {.slack = 10});
-  table.op("mean").row(name, {input(shape)}, [=](const Tensors& v) { return mean(v[0], options); },
-                       [=](const Arrays& v) {
-                         return map(fold(v[0], axes, keep, 0, plus), [=](double x) { return x / count; });
-                       },
-                       {.slack = 10});
+  table.op("sum").row(
+      name, {input(shape)}, [=](const Tensors& v) { return sum(v[0], options); },
+      [=](const Arrays& v) { return fold(v[0], axes, keep, 0, plus); }, {.slack = 10});
+  table.op("mean").row(
+      name, {input(shape)}, [=](const Tensors& v) { return mean(v[0], options); },
+      [=](const Arrays& v) { return map(fold(v[0], axes, keep, 0, plus), [=](double x) { return x / count; }); },
+      {.slack = 10});
   if (numel_of(shape) > 0)
-    table.op("max").row(name, {input(shape).distinct()}, [=](const Tensors& v) { return weft::max(v[0], options); },
-                        [=](const Arrays& v) { return fold(v[0], axes, keep, low, larger_of); });
+    table.op("max").row(
+        name, {input(shape).distinct()}, [=](const Tensors& v) { return weft::max(v[0], options); },
+        [=](const Arrays& v) { return fold(v[0], axes, keep, low, larger_of); });
 }
 
 // The first position of the maximum along an axis.
@@ -57,7 +58,8 @@ Array naive_argmax(const Array& x, int axis) {
 }
 
 const std::vector<DType> integer_dtypes = {DType::i64, DType::i32, DType::u8, DType::boolean};
-const std::vector<DType> ordered_dtypes = {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::u8};
+const std::vector<DType> ordered_dtypes = {DType::f64, DType::f32, DType::f16, DType::bf16,
+                                           DType::i64, DType::i32, DType::u8};
 
 }  // namespace
 
@@ -75,63 +77,104 @@ OP_TABLE(reduce) {
   add_row(table, "no elements left", {0, 4}, {1}, false);
 
   table.op("sum")
-      .row("nothing to sum", {input({0, 4})}, [](const Tensors& v) { return sum(v[0], {.axes = {0}}); },
-           expected({4}, {0, 0, 0, 0}))
-      .row("integers", {input({7, 33}).integers()}, [](const Tensors& v) { return sum(v[0], {.axes = {0}}); },
-           [](const Arrays& v) { return fold(v[0], {0}, false, 0, plus); },
-           {.dtypes = integer_dtypes, .exact = true, .result = DType::i64, .no_gradient = "integers have none"})
-      .row("whole numbers", {input({9, 40}).integers()}, [](const Tensors& v) { return sum(v[0], {.axes = {1}}); },
-           [](const Arrays& v) { return fold(v[0], {1}, false, 0, plus); }, {.exact = true})
-      .error<IndexError>("axis", "sum: axis 2 is out of range for a tensor of rank 2", [] { sum(ones({2, 2}), {.axes = {2}}); })
-      .error<IndexError>("twice", "sum: axis -1 is named twice", [] { sum(ones({2, 2}), {.axes = {1, -1}}); });
+      .row(
+          "nothing to sum", {input({0, 4})}, [](const Tensors& v) { return sum(v[0], {.axes = {0}}); },
+          expected({4}, {0, 0, 0, 0}))
+      .row(
+          "integers", {input({7, 33}).integers()}, [](const Tensors& v) { return sum(v[0], {.axes = {0}}); },
+          [](const Arrays& v) { return fold(v[0], {0}, false, 0, plus); },
+          {.dtypes = integer_dtypes, .exact = true, .result = DType::i64, .no_gradient = "integers have none"})
+      .row(
+          "whole numbers", {input({9, 40}).integers()}, [](const Tensors& v) { return sum(v[0], {.axes = {1}}); },
+          [](const Arrays& v) { return fold(v[0], {1}, false, 0, plus); }, {.exact = true})
+      .error<IndexError>("axis", "sum: axis 2 is out of range for a tensor of rank 2",
+                         [] {
+                           sum(ones({2, 2}), {.axes = {2}});
+                         })
+      .error<IndexError>("twice", "sum: axis -1 is named twice", [] {
+        sum(ones({2, 2}), {.axes = {1, -1}});
+      });
   table.op("mean")
       .error<DtypeError>("integers", "mean: needs a floating dtype, got int64; …",
                          [] { mean(ones({2}, {.dtype = DType::i64})); })
-      .error<IndexError>("axis", "mean: axis -3 is out of range …", [] { mean(ones({2, 2}), {.axes = {-3}}); });
+      .error<IndexError>("axis", "mean: axis -3 is out of range …", [] {
+        mean(ones({2, 2}), {.axes = {-3}});
+      });
   table.op("max")
-      .row("integers", {input({7, 33}).integers(-20, 20)}, [](const Tensors& v) { return weft::max(v[0], {.axes = {0}}); },
-           [](const Arrays& v) { return fold(v[0], {0}, false, low, larger_of); },
-           {.dtypes = ordered_dtypes, .exact = true, .no_gradient = "ties"})
-      .row("no elements left", {input({3, 0})}, [](const Tensors& v) { return weft::max(v[0], {.axes = {0}}); },
-           [](const Arrays&) { return Array({0}); })
+      .row(
+          "integers", {input({7, 33}).integers(-20, 20)},
+          [](const Tensors& v) { return weft::max(v[0], {.axes = {0}}); },
+          [](const Arrays& v) { return fold(v[0], {0}, false, low, larger_of); },
+          {.dtypes = ordered_dtypes, .exact = true, .no_gradient = "ties"})
+      .row(
+          "no elements left", {input({3, 0})}, [](const Tensors& v) { return weft::max(v[0], {.axes = {0}}); },
+          [](const Arrays&) { return Array({0}); })
       .error<ShapeError>("nothing", "max: no elements along the reduced axes of shape [0, 3]",
-                         [] { weft::max(ones({0, 3}), {.axes = {0}}); })
-      .error<DtypeError>("bool", "max: bool is not ordered here; …", [] { weft::max(ones({2}, {.dtype = DType::boolean})); });
+                         [] {
+                           weft::max(ones({0, 3}), {.axes = {0}});
+                         })
+      .error<DtypeError>("bool", "max: bool is not ordered here; …",
+                         [] { weft::max(ones({2}, {.dtype = DType::boolean})); });
   table.op("sum_to")
-      .row("leading axes", {input({3, 4, 5})}, [](const Tensors& v) { return sum_to(v[0], {5}); },
-           [](const Arrays& v) { return fold(v[0], {0, 1}, false, 0, plus); }, {.slack = 10})
-      .row("widened axes", {input({3, 4, 5})}, [](const Tensors& v) { return sum_to(v[0], {3, 1, 5}); },
-           [](const Arrays& v) { return fold(v[0], {1}, true, 0, plus); }, {.slack = 10})
-      .row("both", {input({2, 3, 4, 5})}, [](const Tensors& v) { return sum_to(v[0], {3, 1, 1}); },
-           [](const Arrays& v) {
-             Array y = fold(v[0], {0, 2, 3}, true, 0, plus);
-             y.shape.erase(0);
-             return y;
-           },
-           {.slack = 10})
-      .row("itself", {input({3, 4})}, [](const Tensors& v) { return sum_to(v[0], {3, 4}) * 1; },
-           [](const Arrays& v) { return v[0]; })
-      .row("no elements", {input({0, 4})}, [](const Tensors& v) { return sum_to(v[0], {4}); }, expected({4}, {0, 0, 0, 0}))
-      .error<ShapeError>("shape", "sum_to: shape [3] does not broadcast to [2, 1]", [] { sum_to(ones({2, 1}), {3}); });
+      .row(
+          "leading axes", {input({3, 4, 5})}, [](const Tensors& v) { return sum_to(v[0], {5}); },
+          [](const Arrays& v) {
+            return fold(v[0], {0, 1}, false, 0, plus);
+          },
+          {.slack = 10})
+      .row(
+          "widened axes", {input({3, 4, 5})},
+          [](const Tensors& v) {
+            return sum_to(v[0], {3, 1, 5});
+          },
+          [](const Arrays& v) { return fold(v[0], {1}, true, 0, plus); }, {.slack = 10})
+      .row(
+          "both", {input({2, 3, 4, 5})},
+          [](const Tensors& v) {
+            return sum_to(v[0], {3, 1, 1});
+          },
+          [](const Arrays& v) {
+            Array y = fold(v[0], {0, 2, 3}, true, 0, plus);
+            y.shape.erase(0);
+            return y;
+          },
+          {.slack = 10})
+      .row(
+          "itself", {input({3, 4})},
+          [](const Tensors& v) {
+            return sum_to(v[0], {3, 4}) * 1;
+          },
+          [](const Arrays& v) { return v[0]; })
+      .row(
+          "no elements", {input({0, 4})}, [](const Tensors& v) { return sum_to(v[0], {4}); },
+          expected({4}, {0, 0, 0, 0}))
+      .error<ShapeError>("shape", "sum_to: shape [3] does not broadcast to [2, 1]", [] {
+        sum_to(ones({2, 1}), {3});
+      });
   for (int axis = 0; axis < 3; ++axis)
-    table.op("argmax").row("axis " + std::to_string(axis), {input({5, 6, 7}).integers(-9, 9).untracked()},
-                           [axis](const Tensors& v) { return argmax(v[0], axis); },
-                           [axis](const Arrays& v) { return naive_argmax(v[0], axis); },
-                           {.dtypes = ordered_dtypes, .exact = true, .result = DType::i64, .no_gradient = "positions have none"});
+    table.op("argmax").row(
+        "axis " + std::to_string(axis), {input({5, 6, 7}).integers(-9, 9).untracked()},
+        [axis](const Tensors& v) { return argmax(v[0], axis); },
+        [axis](const Arrays& v) { return naive_argmax(v[0], axis); },
+        {.dtypes = ordered_dtypes, .exact = true, .result = DType::i64, .no_gradient = "positions have none"});
   table.op("argmax")
-      .row("classes", {input({2, 21, 4, 5}).distinct().untracked()}, [](const Tensors& v) { return argmax(v[0], 1); },
-           [](const Arrays& v) { return naive_argmax(v[0], 1); },
-           {.exact = true, .result = DType::i64, .no_gradient = "positions have none"})
-      .row("no elements", {input({0, 5}).untracked()}, [](const Tensors& v) { return argmax(v[0], 1); }, expected({0}, {}),
-           {.result = DType::i64, .no_gradient = "positions have none"})
-      .error<IndexError>("axis", "argmax: axis 2 is out of range …", [] { argmax(ones({2, 2}), 2); });
+      .row(
+          "classes", {input({2, 21, 4, 5}).distinct().untracked()}, [](const Tensors& v) { return argmax(v[0], 1); },
+          [](const Arrays& v) { return naive_argmax(v[0], 1); },
+          {.exact = true, .result = DType::i64, .no_gradient = "positions have none"})
+      .row("no elements", {input({0, 5}).untracked()}, [](const Tensors& v) { return argmax(v[0], 1); },
+           expected({0}, {}), {.result = DType::i64, .no_gradient = "positions have none"})
+      .error<IndexError>("axis", "argmax: axis 2 is out of range …", [] {
+        argmax(ones({2, 2}), 2);
+      });
 }
 
 TEST_CASE("sum: bits do not depend on the number of threads, for rows, columns and everything") {
   const Tensor x = tensor(make_values(input({40, 70, 50, 6}).range(-1e3, 1e3), 9).values, {40, 70, 50, 6});
   for (const DType dtype : {DType::f32, DType::f64, DType::bf16}) {
     const Tensor y = x.to(dtype), last = y.contiguous(Layout::channels_last);
-    const std::vector<ReduceOptions> cases = {{}, {.axes = {0, 2, 3}}, {.axes = {1}}, {.axes = {3}}, {.axes = {0, 1, 2}}};
+    const std::vector<ReduceOptions> cases = {
+        {}, {.axes = {0, 2, 3}}, {.axes = {1}}, {.axes = {3}}, {.axes = {0, 1, 2}}};
     for (const ReduceOptions& options : cases)
       for (const Tensor& z : {y, last}) {
         const cpu::TeamGuard one(1);

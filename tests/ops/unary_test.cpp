@@ -1,4 +1,5 @@
-// Every elementwise function of one operand: values, first and second gradients, special values, extents around vectors.
+// Every elementwise function of one operand: values, first and second gradients, special values, extents around
+// vectors.
 #include "weft/tensor/ops/unary.h"
 
 #include <doctest/doctest.h>
@@ -31,7 +32,8 @@ OpFunction of(Function f) {
 }
 
 const std::vector<DType> signed_dtypes = {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32};
-const std::vector<DType> number_dtypes = {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::u8};
+const std::vector<DType> number_dtypes = {DType::f64, DType::f32, DType::f16, DType::bf16,
+                                          DType::i64, DType::i32, DType::u8};
 
 // The rows that all functions share: a tensor of several vectors and a rest, rank 0, no elements, one dimension.
 void add_rows(OpTable& table, const char* name, Function f, double (*reference)(double), const Input& recipe,
@@ -50,7 +52,8 @@ void add_rows(OpTable& table, const char* name, Function f, double (*reference)(
 void add_errors(Op& op, Function f, bool numbers) {
   const std::string name = op.name;
   if (numbers) {
-    op.error<DtypeError>("bool", name + ": bool is not a number here; …", [f] { f(ones({3}, {.dtype = DType::boolean})); });
+    op.error<DtypeError>("bool", name + ": bool is not a number here; …",
+                         [f] { f(ones({3}, {.dtype = DType::boolean})); });
   } else {
     op.error<DtypeError>("integers", name + ": needs a floating dtype, got int64; …",
                          [f] { f(ones({3}, {.dtype = DType::i64})); });
@@ -63,25 +66,42 @@ const Input image = input({2, 3, 5, 7});
 
 OP_TABLE(unary) {
   const Input kinked = image.distinct(), positive = image.positive();
-  add_rows(table, "neg", neg, [](double x) { return -x; }, image);
-  add_rows(table, "abs", abs, [](double x) { return std::abs(x); }, kinked);
-  add_rows(table, "square", square, [](double x) { return x * x; }, image);
-  add_rows(table, "reciprocal", reciprocal, [](double x) { return 1 / x; }, positive);
-  add_rows(table, "sqrt", weft::sqrt, [](double x) { return std::sqrt(x); }, positive);
-  add_rows(table, "rsqrt", rsqrt, [](double x) { return 1 / std::sqrt(x); }, positive);
-  add_rows(table, "exp", weft::exp, [](double x) { return std::exp(x); }, image);
-  add_rows(table, "log", weft::log, [](double x) { return std::log(x); }, positive);
-  add_rows(table, "tanh", weft::tanh, [](double x) { return std::tanh(x); }, image);
-  add_rows(table, "sigmoid", sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }, image);
-  add_rows(table, "relu", relu, [](double x) { return x > 0 ? x : 0; }, kinked);
-  add_rows(table, "silu", silu, [](double x) { return x / (1 + std::exp(-x)); }, image);
-  add_rows(table, "gelu", gelu, [](double x) { return x * normal(x); }, image);
-  add_rows(table, "softplus", softplus, [](double x) { return std::log1p(std::exp(x)); }, image);
-  add_rows(table, "pow", [](const Tensor& x) { return pow(x, 2.5); }, [](double x) { return std::pow(x, 2.5); }, positive);
-  add_rows(table, "clamp", [](const Tensor& x) { return clamp(x, -0.52, 1.07); },
-           [](double x) { return std::min(std::max(x, -0.52), 1.07); }, kinked);
-  add_rows(table, "leaky_relu", [](const Tensor& x) { return leaky_relu(x, 0.25); },
-           [](double x) { return x > 0 ? x : 0.25 * x; }, kinked);
+  add_rows(
+      table, "neg", neg, [](double x) { return -x; }, image);
+  add_rows(
+      table, "abs", abs, [](double x) { return std::abs(x); }, kinked);
+  add_rows(
+      table, "square", square, [](double x) { return x * x; }, image);
+  add_rows(
+      table, "reciprocal", reciprocal, [](double x) { return 1 / x; }, positive);
+  add_rows(
+      table, "sqrt", weft::sqrt, [](double x) { return std::sqrt(x); }, positive);
+  add_rows(
+      table, "rsqrt", rsqrt, [](double x) { return 1 / std::sqrt(x); }, positive);
+  add_rows(
+      table, "exp", weft::exp, [](double x) { return std::exp(x); }, image);
+  add_rows(
+      table, "log", weft::log, [](double x) { return std::log(x); }, positive);
+  add_rows(
+      table, "tanh", weft::tanh, [](double x) { return std::tanh(x); }, image);
+  add_rows(
+      table, "sigmoid", sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }, image);
+  add_rows(
+      table, "relu", relu, [](double x) { return x > 0 ? x : 0; }, kinked);
+  add_rows(
+      table, "silu", silu, [](double x) { return x / (1 + std::exp(-x)); }, image);
+  add_rows(
+      table, "gelu", gelu, [](double x) { return x * normal(x); }, image);
+  add_rows(
+      table, "softplus", softplus, [](double x) { return std::log1p(std::exp(x)); }, image);
+  add_rows(
+      table, "pow", [](const Tensor& x) { return pow(x, 2.5); }, [](double x) { return std::pow(x, 2.5); }, positive);
+  add_rows(
+      table, "clamp", [](const Tensor& x) { return clamp(x, -0.52, 1.07); },
+      [](double x) { return std::min(std::max(x, -0.52), 1.07); }, kinked);
+  add_rows(
+      table, "leaky_relu", [](const Tensor& x) { return leaky_relu(x, 0.25); },
+      [](double x) { return x > 0 ? x : 0.25 * x; }, kinked);
 
   table.op("neg").row("integers", {image.integers()}, of(neg), by([](double x) { return -x; }),
                       {.dtypes = signed_dtypes, .exact = true});
@@ -92,10 +112,15 @@ OP_TABLE(unary) {
   table.op("relu").row("integers", {image.integers(1, 5)}, of(relu), by([](double x) { return x > 0 ? x : 0; }),
                        {.dtypes = number_dtypes, .exact = true});
   table.op("pow")
-      .row("square", {image}, [](const Tensors& v) { return pow(v[0], 2); }, by([](double x) { return x * x; }))
-      .row("cube of negatives", {image}, [](const Tensors& v) { return pow(v[0], 3); }, by([](double x) { return x * x * x; }))
-      .row("exponent 0", {image}, [](const Tensors& v) { return pow(v[0], 0); }, by([](double) { return 1.0; }))
-      .row("inverse", {positive}, [](const Tensors& v) { return pow(v[0], -1); }, by([](double x) { return 1 / x; }));
+      .row(
+          "square", {image}, [](const Tensors& v) { return pow(v[0], 2); }, by([](double x) { return x * x; }))
+      .row(
+          "cube of negatives", {image}, [](const Tensors& v) { return pow(v[0], 3); },
+          by([](double x) { return x * x * x; }))
+      .row(
+          "exponent 0", {image}, [](const Tensors& v) { return pow(v[0], 0); }, by([](double) { return 1.0; }))
+      .row(
+          "inverse", {positive}, [](const Tensors& v) { return pow(v[0], -1); }, by([](double x) { return 1 / x; }));
 
   for (Op* op : {&table.op("neg"), &table.op("abs"), &table.op("square"), &table.op("relu")})
     op->error<DtypeError>("bool", op->name + ": bool is not a number here; …", [op] {
@@ -103,15 +128,15 @@ OP_TABLE(unary) {
       op->name == "neg" ? neg(x) : op->name == "abs" ? abs(x) : op->name == "square" ? square(x) : relu(x);
     });
   const std::pair<const char*, Function> floating[] = {
-      {"reciprocal", reciprocal}, {"sqrt", weft::sqrt}, {"rsqrt", rsqrt}, {"exp", weft::exp},
-      {"log", weft::log},         {"tanh", weft::tanh}, {"sigmoid", sigmoid}, {"silu", silu},
-      {"gelu", gelu},             {"softplus", softplus}};
+      {"reciprocal", reciprocal}, {"sqrt", weft::sqrt}, {"rsqrt", rsqrt}, {"exp", weft::exp}, {"log", weft::log},
+      {"tanh", weft::tanh},       {"sigmoid", sigmoid}, {"silu", silu},   {"gelu", gelu},     {"softplus", softplus}};
   for (const auto& [name, f] : floating) add_errors(table.op(name), f, false);
   table.op("pow").error<DtypeError>("integers", "pow_scalar: needs a floating dtype, got int32; …",
                                     [] { pow(ones({3}, {.dtype = DType::i32}), 2); });
   table.op("clamp").error<Error>("bounds", "clamp: bounds 2 and 1; …", [] { clamp(ones({3}), 2, 1); });
-  table.op("leaky_relu").error<DtypeError>("integers", "leaky_relu: needs a floating dtype, got uint8; …",
-                                           [] { leaky_relu(ones({3}, {.dtype = DType::u8})); });
+  table.op("leaky_relu").error<DtypeError>("integers", "leaky_relu: needs a floating dtype, got uint8; …", [] {
+    leaky_relu(ones({3}, {.dtype = DType::u8}));
+  });
 }
 
 TEST_CASE("unary: every line of the list has a recorded function with both gradients") {

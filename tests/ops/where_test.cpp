@@ -31,10 +31,12 @@ OP_TABLE(where) {
       .row("mask of images", {mask({2, 1, 4, 5}), input({2, 3, 4, 5}), input({2, 3, 4, 5})}, choose, naive)
       .row("everything broadcasts", {mask({4, 1}), input({3, 1, 1}), input({7})}, choose, naive)
       .row("long rows", {mask({3, 300}), input({300}), input({3, 1})}, choose, naive)
-      .row("against a number", {mask({3, 37}), input({3, 37})}, [](const Tensors& v) { return where(v[0], v[1], 0.5); },
-           [](const Arrays& v) { return zip(v[0], v[1], [](double c, double a) { return c != 0 ? a : 0.5; }); })
-      .row("a number first", {mask({3, 37}), input({37})}, [](const Tensors& v) { return where(v[0], -2, v[1]); },
-           [](const Arrays& v) { return zip(v[0], v[1], [](double c, double b) { return c != 0 ? -2 : b; }); })
+      .row(
+          "against a number", {mask({3, 37}), input({3, 37})}, [](const Tensors& v) { return where(v[0], v[1], 0.5); },
+          [](const Arrays& v) { return zip(v[0], v[1], [](double c, double a) { return c != 0 ? a : 0.5; }); })
+      .row(
+          "a number first", {mask({3, 37}), input({37})}, [](const Tensors& v) { return where(v[0], -2, v[1]); },
+          [](const Arrays& v) { return zip(v[0], v[1], [](double c, double b) { return c != 0 ? -2 : b; }); })
       .row("every dtype", {mask({5, 6}), input({5, 6}).integers(), input({6}).integers()}, choose, naive,
            {.dtypes = all_dtypes, .exact = true})
       .row("no elements", {mask({0, 3}), input({3}), input({1})}, choose, naive)

@@ -157,7 +157,9 @@ TEST_SUITE("parallel/data_parallel") {
 
   TEST_CASE("outputs of any type keep it, one per device") {
     struct Many : nn::Module {
-      std::pair<Tensor, std::vector<Tensor>> forward(const Tensor& x, double factor) const { return {x * factor, {x, x}}; }
+      std::pair<Tensor, std::vector<Tensor>> forward(const Tensor& x, double factor) const {
+        return {x * factor, {x, x}};
+      }
     } module;
     for (const int n : {0, 1, 2}) {
       CAPTURE(n);
@@ -174,7 +176,8 @@ TEST_SUITE("parallel/data_parallel") {
     const auto x = split_and_load(arange(1, 6), devices, 0, false);  // 1 2 3 and 4 5
     const DataParallelCriterion mean_of([](const Tensor& y) { return y.mean(); }, devices);
     CHECK(total(mean_of(x)) == doctest::Approx(3));
-    const DataParallelCriterion two([](const Tensor& y, const Tensor& t) { return std::tuple(y.mean(), (y * t).mean()); }, devices);
+    const DataParallelCriterion two(
+        [](const Tensor& y, const Tensor& t) { return std::tuple(y.mean(), (y * t).mean()); }, devices);
     const PerDevice<std::tuple<Tensor, Tensor>> losses = two(x, full({5}, 2));
     CHECK(std::get<0>(losses[0]).item<float>() + std::get<0>(losses[1]).item<float>() == doctest::Approx(3));
     CHECK(std::get<1>(losses[0]).item<float>() + std::get<1>(losses[1]).item<float>() == doctest::Approx(6));
@@ -194,11 +197,13 @@ TEST_SUITE("parallel/data_parallel") {
     const DataParallelModel model(module, cpus(4));
     module.bad = 1;
     CHECK_THROWS_WITH_AS(model(ones({8})),
-                         "parallel: 1 of 4 devices failed. cpu:1: matmul: inner sizes differ, [8, 3] x [4, 5]", WorkerErrors);
-    module.bad = 9;
-    CHECK_THROWS_WITH_AS(model(ones({2})),
-                         "parallel: 2 of 2 devices failed. cpu:0: threw a value of type int. cpu:1: threw a value of type int",
+                         "parallel: 1 of 4 devices failed. cpu:1: matmul: inner sizes differ, [8, 3] x [4, 5]",
                          WorkerErrors);
+    module.bad = 9;
+    CHECK_THROWS_WITH_AS(
+        model(ones({2})),
+        "parallel: 2 of 2 devices failed. cpu:0: threw a value of type int. cpu:1: threw a value of type int",
+        WorkerErrors);
     module.bad = -1;
     CHECK(model(ones({8})).size() == 4);
   }
@@ -276,9 +281,9 @@ TEST_SUITE("parallel/data_parallel") {
           penalty = (dx * dx * dx).sum();
         }
         const Tensors second = autograd::grad({penalty}, {leaf}, {});
-        const std::vector<std::vector<double>> found{y.to_vector<double>(), dx.to_vector<double>(), second[0].to_vector<double>(),
-                                                     norm.running_mean.at(0).to_vector<double>(),
-                                                     norm.running_var.at(0).to_vector<double>()};
+        const std::vector<std::vector<double>> found{
+            y.to_vector<double>(), dx.to_vector<double>(), second[0].to_vector<double>(),
+            norm.running_mean.at(0).to_vector<double>(), norm.running_var.at(0).to_vector<double>()};
         if (n == 1) expected = found;
         for (size_t k = 0; k < found.size(); ++k)
           for (size_t i = 0; i < found[k].size(); ++i)

@@ -65,7 +65,8 @@ TEST_SUITE("parallel/group") {
       group.meet(rank, rank ? "broadcast float32[4]" : "all_reduce float32[4]", {}, everything);
     });
     const std::string expected =
-        "collective #0: ranks disagree: rank 0 all_reduce float32[4], rank 1 broadcast float32[4]; every rank must call the "
+        "collective #0: ranks disagree: rank 0 all_reduce float32[4], rank 1 broadcast float32[4]; every rank must "
+        "call the "
         "same collectives in the same order";
     CHECK(texts == std::vector<std::string>{expected, expected});
   }
@@ -83,8 +84,8 @@ TEST_SUITE("parallel/group") {
       });
       CHECK(texts[1] == "");
       for (const size_t rank : {0, 2})
-        CHECK(texts[rank].find(failed ? "rank 1 on cpu:1 failed before it arrived" : "rank 1 on cpu:1 returned without arriving") !=
-              std::string::npos);
+        CHECK(texts[rank].find(failed ? "rank 1 on cpu:1 failed before it arrived"
+                                      : "rank 1 on cpu:1 returned without arriving") != std::string::npos);
     }
   }
 

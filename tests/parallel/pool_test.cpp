@@ -74,10 +74,12 @@ TEST_SUITE("parallel/pool") {
 
   TEST_CASE("tickets, any, time-outs, map") {
     std::latch gate(1);
-    Parallel<int, int> pool(2, [&](int i) {
-      if (i == 0) gate.wait();
-      return i;
-    }, {.serial_init = false});
+    Parallel<int, int> pool(2,
+                            [&](int i) {
+                              if (i == 0) gate.wait();
+                              return i;
+                            },
+                            {.serial_init = false});
     const auto slow = pool.put(0);
     const auto fast = pool.put(1);
     CHECK(pool.get(fast) == 1);
@@ -95,11 +97,13 @@ TEST_SUITE("parallel/pool") {
 
   TEST_CASE("cancel drops what has not started, close refuses more") {
     std::latch started(1), gate(1);
-    Parallel<int, int> pool(1, [&](int i) {
-      started.count_down();
-      gate.wait();
-      return i;
-    }, {.serial_init = false});
+    Parallel<int, int> pool(1,
+                            [&](int i) {
+                              started.count_down();
+                              gate.wait();
+                              return i;
+                            },
+                            {.serial_init = false});
     pool.put(1);
     started.wait();
     pool.put(2);
@@ -113,10 +117,12 @@ TEST_SUITE("parallel/pool") {
 
   TEST_CASE("put waits when too many items wait for a worker") {
     std::latch gate(1);
-    Parallel<int, int> pool(1, [&](int i) {
-      gate.wait();
-      return i;
-    }, {.serial_init = false, .capacity = 2, .deadline = std::chrono::milliseconds(50)});
+    Parallel<int, int> pool(1,
+                            [&](int i) {
+                              gate.wait();
+                              return i;
+                            },
+                            {.serial_init = false, .capacity = 2, .deadline = std::chrono::milliseconds(50)});
     pool.put(0);
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     pool.put(1), pool.put(2);
@@ -127,22 +133,23 @@ TEST_SUITE("parallel/pool") {
   TEST_CASE("the first item of each device runs alone") {
     std::atomic<int> running{0}, together{0};
     std::atomic<int> calls{0};
-    Parallel<Tensor, int> pool(2, [&](const Tensor&) {
-      const int now = ++running;
-      if (++calls <= 2 && now > 1) ++together;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      --running;
-      return 0;
-    }, {.devices = two});
+    Parallel<Tensor, int> pool(2,
+                               [&](const Tensor&) {
+                                 const int now = ++running;
+                                 if (++calls <= 2 && now > 1) ++together;
+                                 std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                                 --running;
+                                 return 0;
+                               },
+                               {.devices = two});
     for (int i = 0; i < 6; ++i) pool.put(zeros({1}, {.device = two[static_cast<size_t>(i) % 2]}));
     pool.drain();
     CHECK(together == 0);
   }
 
   TEST_CASE("the caller's recording and training flags reach the workers, and stay there no longer") {
-    Parallel<int, std::pair<bool, bool>> pool(2, [](int) {
-      return std::pair(autograd::is_recording(), autograd::is_training());
-    });
+    Parallel<int, std::pair<bool, bool>> pool(
+        2, [](int) { return std::pair(autograd::is_recording(), autograd::is_training()); });
     {
       const autograd::Record record;
       pool.put(0), pool.put(1), pool.put(2);
@@ -162,9 +169,12 @@ TEST_SUITE("parallel/pool") {
     const auto sum = [](const Tensor& x) {
       const RankContext rank = current_rank();
       if (!rank.group) throw Error("no group");
-      return rank.group->meet(rank.rank, "sum", {x}, [](std::span<const Tensors> all) {
-        return std::vector<Tensors>(all.size(), {all[0][0] + all[1][0].to(all[0][0].device())});
-      })[0].item<int>();
+      return rank.group
+          ->meet(rank.rank, "sum", {x},
+                 [](std::span<const Tensors> all) {
+                   return std::vector<Tensors>(all.size(), {all[0][0] + all[1][0].to(all[0][0].device())});
+                 })[0]
+          .item<int>();
     };
     Parallel<Tensor, int> pool(2, sum, {.serial_init = false, .devices = two});
     for (int round = 1; round < 4; ++round) {

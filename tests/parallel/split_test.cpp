@@ -70,8 +70,11 @@ TEST_SUITE("parallel/split") {
   }
 
   TEST_CASE("an uneven batch is an error that says what to do") {
-    CHECK(text_of([] { split_and_load(zeros({33, 3, 8, 8}), cpus(4)); }) ==
-          "split_and_load: batch 33 of shape [33, 3, 8, 8] does not split evenly over 4 devices along axis 0; use a multiple "
+    CHECK(text_of([] {
+            split_and_load(zeros({33, 3, 8, 8}), cpus(4));
+          }) ==
+          "split_and_load: batch 33 of shape [33, 3, 8, 8] does not split evenly over 4 devices along axis 0; use a "
+          "multiple "
           "of 4 or even_split = false");
     CHECK_THROWS_AS(split_and_load(zeros({0, 3}), cpus(2), 0, false), ShapeError);
     CHECK_THROWS_AS(split_and_load(zeros({4}), cpus(2), 1, false), IndexError);
@@ -86,8 +89,9 @@ TEST_SUITE("parallel/split") {
 
   TEST_CASE("nests keep their containers, host arrays are cut, other values go everywhere") {
     const Tensor x = arange(0, 8).reshape({4, 2});
-    const auto nest = std::tuple(x, std::vector<Tensor>{x, x}, std::map<std::string, Tensor>{{"mask", x}}, std::optional(x),
-                                 std::pair(x, 0.5), std::vector<int>{1, 2, 3, 4}, std::string("name"));
+    const auto nest =
+        std::tuple(x, std::vector<Tensor>{x, x}, std::map<std::string, Tensor>{{"mask", x}}, std::optional(x),
+                   std::pair(x, 0.5), std::vector<int>{1, 2, 3, 4}, std::string("name"));
     const auto shares = split_and_load(nest, cpus(2));
     CHECK(shares.size() == 2);
     const auto& [tensor, list, map, optional, pair, host, name] = shares[1];
@@ -121,13 +125,17 @@ TEST_SUITE("parallel/split") {
   }
 
   TEST_CASE("leaves whose batches differ are an error that names both") {
-    CHECK(text_of([] { split_and_load(std::tuple(zeros({4}), std::vector<Tensor>{zeros({5, 2})}), cpus(2), 0, false); }) ==
-          "split_and_load: data[0] has 4 samples, data[1][0] of shape [5, 2] has 5; all leaves need the same batch, or mark one "
+    CHECK(text_of([] {
+            split_and_load(std::tuple(zeros({4}), std::vector<Tensor>{zeros({5, 2})}), cpus(2), 0, false);
+          }) ==
+          "split_and_load: data[0] has 4 samples, data[1][0] of shape [5, 2] has 5; all leaves need the same batch, or "
+          "mark one "
           "as Replicate");
   }
 
   TEST_CASE("positional and named arguments both come once per device") {
-    const auto [inputs, kwargs] = split_load_kwargs(std::tuple(), std::map<std::string, Tensor>{{"x", zeros({4})}}, cpus(2));
+    const auto [inputs, kwargs] =
+        split_load_kwargs(std::tuple(), std::map<std::string, Tensor>{{"x", zeros({4})}}, cpus(2));
     CHECK(inputs.size() == 2);
     CHECK(kwargs[1].at("x").shape() == Shape{2});
   }

@@ -45,10 +45,11 @@ TEST_SUITE("parallel/trainer") {
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
     backward_of(net.a, 1);
-    CHECK_THROWS_WITH_AS(trainer.step(),
-                         "step: no fresh gradient for 'b' on any device; run backward() on a loss that depends on it, or set "
-                         "ignore_stale_grad",
-                         AutogradError);
+    CHECK_THROWS_WITH_AS(
+        trainer.step(),
+        "step: no fresh gradient for 'b' on any device; run backward() on a loss that depends on it, or set "
+        "ignore_stale_grad",
+        AutogradError);
     CHECK(value(net.a) == std::vector<float>{1, 1});
     backward_of(net.b, 1);
     CHECK_NOTHROW(trainer.step());
@@ -99,8 +100,9 @@ TEST_SUITE("parallel/trainer") {
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}), {.check_finite = true});
     backward_of(net.a, std::nan("")), backward_of(net.b, 1);
-    CHECK_THROWS_WITH(trainer.step(),
-                      "step: gradient of 'a' holds 2 values that are NaN or infinite (first on cpu:0); parameters unchanged");
+    CHECK_THROWS_WITH(
+        trainer.step(),
+        "step: gradient of 'a' holds 2 values that are NaN or infinite (first on cpu:0); parameters unchanged");
     CHECK(value(net.b) == std::vector<float>{1, 1});
     backward_of(net.a, 1);
     CHECK_NOTHROW(trainer.step());
@@ -154,7 +156,8 @@ TEST_SUITE("parallel/trainer") {
     backward_of(net.a, 1), backward_of(net.b, 1);
     trainer.step();
     net.to({"cpu:1", "cpu:2"});
-    for (const Device device : {Device("cpu:1"), Device("cpu:2")}) backward_of(net.a, 0.5, device), backward_of(net.b, 0.5, device);
+    for (const Device device : {Device("cpu:1"), Device("cpu:2")})
+      backward_of(net.a, 0.5, device), backward_of(net.b, 0.5, device);
     trainer.step();
     for (int i = 0; i < 2; ++i) CHECK(value(net.a, i) == std::vector<float>{-2, -2});
   }

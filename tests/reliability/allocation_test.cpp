@@ -1,5 +1,5 @@
-// Every allocation of a training step fails once: the error is named, nothing changes that must not, nothing leaks, and the
-// next step gives the bits of a run without faults. Rows 10 and 11 of the faults weft survives, for the CPU.
+// Every allocation of a training step fails once: the error is named, nothing changes that must not, nothing leaks, and
+// the next step gives the bits of a run without faults. Rows 10 and 11 of the faults weft survives, for the CPU.
 #include <doctest/doctest.h>
 
 #include <new>
@@ -20,7 +20,9 @@ struct Model {
          target = make({24, 16}, 4);
   uint64_t steps = 0;
 
-  static Tensor make(const Shape& shape, uint64_t seed) { return make_tensor(make_values(input(shape), seed), DType::f32); }
+  static Tensor make(const Shape& shape, uint64_t seed) {
+    return make_tensor(make_values(input(shape), seed), DType::f32);
+  }
 
   Tensor forward() const {
     const autograd::Record record;
@@ -93,7 +95,8 @@ Fired fail_each(HostFault kind, int64_t count) {
       {
         Tensor loss;
         if (in_backward) loss = model.forward();
-        fires = with_fault(kind, nth, count, outcome, [&] { in_backward ? loss.backward() : void(loss = model.forward()); });
+        fires = with_fault(kind, nth, count, outcome,
+                           [&] { in_backward ? loss.backward() : void(loss = model.forward()); });
       }
       CHECK(!autograd::is_recording());
       CHECK(model.bits() == values);

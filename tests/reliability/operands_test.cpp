@@ -12,13 +12,19 @@ using namespace weft;
 using namespace weft::test;
 
 TEST_CASE("operands: shapes, dtypes, devices") {
-  CHECK(throws<ShapeError>("add: shapes [2, 3] and [4] do not broadcast (dimension 1: 3 against 4)", [] { ones({2, 3}) + ones({4}); }) == "");
+  CHECK(throws<ShapeError>("add: shapes [2, 3] and [4] do not broadcast (dimension 1: 3 against 4)", [] {
+          ones({2, 3}) + ones({4});
+        }) == "");
   CHECK(throws<DeviceError>("add: operands on cpu:0 and cpu:1; move one with .to(cpu:0)",
                             [] { ones({2}) + ones({2}, {.device = "cpu:1"}); }) == "");
-  CHECK(throws<ShapeError>("matmul: inner sizes differ, [8, 3] x [4, 5]…", [] { matmul(ones({8, 3}), ones({4, 5})); }) == "");
+  CHECK(throws<ShapeError>("matmul: inner sizes differ, [8, 3] x [4, 5]…", [] {
+          matmul(ones({8, 3}), ones({4, 5}));
+        }) == "");
   CHECK(throws<DtypeError>("softmax: needs a floating dtype, got int64; convert with .to(DType::f32)",
                            [] { softmax(arange(0, 3, 1, {.dtype = DType::i64})); }) == "");
-  CHECK(throws<IndexError>("softmax: axis 2 is out of range for a tensor of rank 2", [] { softmax(ones({2, 2}), 2); }) == "");
+  CHECK(throws<IndexError>("softmax: axis 2 is out of range for a tensor of rank 2", [] {
+          softmax(ones({2, 2}), 2);
+        }) == "");
 }
 
 TEST_CASE("operands: a refused operation leaves everything as it was") {

@@ -53,8 +53,7 @@ bool agrees(double got, double expected, double allowed) {
 }
 
 std::string worst(const Array& got, const Array& expected, const std::function<double(double)>& allowed) {
-  if (!(got.shape == expected.shape))
-    return detail::concat("shape ", got.shape, ", expected ", expected.shape);
+  if (!(got.shape == expected.shape)) return detail::concat("shape ", got.shape, ", expected ", expected.shape);
   int64_t bad = 0;
   double most = -1;
   std::string text;
@@ -83,7 +82,8 @@ Array::Array(const Shape& s, std::vector<double> v) : shape(s), values(std::move
 }
 
 size_t Array::offset(std::initializer_list<int64_t> index) const {
-  WEFT_CHECK(IndexError, static_cast<int>(index.size()) == shape.rank(), "Array: ", index.size(), " indices for shape ", shape);
+  WEFT_CHECK(IndexError, static_cast<int>(index.size()) == shape.rank(), "Array: ", index.size(), " indices for shape ",
+             shape);
   int64_t at = 0;
   int axis = 0;
   for (const int64_t i : index) {
@@ -103,11 +103,13 @@ Array zip(const Array& a, const Array& b, const std::function<double(double, dou
   Array y(broadcast("zip", a.shape, b.shape));
   const Strides sa = padded_strides(a.shape, y.shape, true), sb = padded_strides(b.shape, y.shape, true);
   int64_t i = 0;
-  each_index(y.shape, [&](const std::vector<int64_t>& index) { y[i++] = f(a[position(index, sa)], b[position(index, sb)]); });
+  each_index(y.shape,
+             [&](const std::vector<int64_t>& index) { y[i++] = f(a[position(index, sa)], b[position(index, sb)]); });
   return y;
 }
 
-Array fold(const Array& x, std::vector<int> axes, bool keep, double start, const std::function<double(double, double)>& f) {
+Array fold(const Array& x, std::vector<int> axes, bool keep, double start,
+           const std::function<double(double, double)>& f) {
   std::vector<bool> folded(static_cast<size_t>(x.shape.rank()), axes.empty());
   for (int axis : axes) folded[static_cast<size_t>(axis < 0 ? axis + x.shape.rank() : axis)] = true;
   Shape kept, result;
@@ -131,11 +133,16 @@ Array to_array(const Tensor& x) { return Array(x.shape(), x.to_vector<double>())
 
 Tolerance tolerance_of(DType dtype) {
   switch (dtype) {
-    case DType::f16: return {1e-3, 1e-5};
-    case DType::bf16: return {1.6e-2, 1e-5};
-    case DType::f32: return {1.3e-6, 1e-5};
-    case DType::f64: return {1e-7, 1e-7};
-    default: return {0, 0};
+    case DType::f16:
+      return {1e-3, 1e-5};
+    case DType::bf16:
+      return {1.6e-2, 1e-5};
+    case DType::f32:
+      return {1.3e-6, 1e-5};
+    case DType::f64:
+      return {1e-7, 1e-7};
+    default:
+      return {0, 0};
   }
 }
 
@@ -150,7 +157,8 @@ std::string gradient_difference(const Array& got, const Array& expected, double 
   return worst(got, expected, [&](double e) { return relative * (largest + std::abs(e)); });
 }
 
-// ---- Tensors in every arrangement ------------------------------------------------------------------------------------
+// ---- Tensors in every arrangement
+// ------------------------------------------------------------------------------------
 
 const char* name_of(Arrangement arrangement) {
   static constexpr const char* names[arrangements] = {"contiguous", "transposed",     "channels-last", "offset slice",
@@ -166,13 +174,19 @@ bool permits(const Shape& shape, Arrangement arrangement) {
     wide += extent > 1;
   }
   switch (arrangement) {
-    case Arrangement::contiguous: return true;
-    case Arrangement::transposed: return wide >= 2;
-    case Arrangement::channels_last: return rank >= 3 && shape[1] > 1 && wide >= (shape[0] > 1 ? 3 : 2);
+    case Arrangement::contiguous:
+      return true;
+    case Arrangement::transposed:
+      return wide >= 2;
+    case Arrangement::channels_last:
+      return rank >= 3 && shape[1] > 1 && wide >= (shape[0] > 1 ? 3 : 2);
     case Arrangement::offset_slice:
-    case Arrangement::stride_2: return rank >= 1;
-    case Arrangement::expanded_first: return rank >= 1 && shape[0] > 1;
-    case Arrangement::expanded_last: return rank >= 2 && shape[rank - 1] > 1;
+    case Arrangement::stride_2:
+      return rank >= 1;
+    case Arrangement::expanded_first:
+      return rank >= 1 && shape[0] > 1;
+    case Arrangement::expanded_last:
+      return rank >= 2 && shape[rank - 1] > 1;
   }
   return false;
 }
@@ -201,8 +215,10 @@ Placement place(const Shape& shape, Arrangement arrangement) {
   const int last = shape.rank() - 1;
   Shape parent = shape;
   switch (arrangement) {
-    case Arrangement::contiguous: return {numel_of(shape), 0, strides_of(shape)};
-    case Arrangement::channels_last: return {numel_of(shape), 0, strides_of(shape, Layout::channels_last)};
+    case Arrangement::contiguous:
+      return {numel_of(shape), 0, strides_of(shape)};
+    case Arrangement::channels_last:
+      return {numel_of(shape), 0, strides_of(shape, Layout::channels_last)};
     case Arrangement::transposed: {
       Strides strides = shape;
       int64_t next = 1;
@@ -237,10 +253,14 @@ Placement place(const Shape& shape, Arrangement arrangement) {
 
 template <class T>
 T cast_to(double value) {
-  if constexpr (std::is_same_v<T, bool>) return value != 0;
-  else if constexpr (std::is_same_v<T, uint8_t>) return static_cast<uint8_t>(std::abs(value));
-  else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) return T(static_cast<float>(value));
-  else return static_cast<T>(value);
+  if constexpr (std::is_same_v<T, bool>)
+    return value != 0;
+  else if constexpr (std::is_same_v<T, uint8_t>)
+    return static_cast<uint8_t>(std::abs(value));
+  else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
+    return T(static_cast<float>(value));
+  else
+    return static_cast<T>(value);
 }
 
 }  // namespace
@@ -274,7 +294,8 @@ Array rounded(const Array& x, DType dtype) {
   return y;
 }
 
-// ---- Recipes ---------------------------------------------------------------------------------------------------------
+// ---- Recipes
+// ---------------------------------------------------------------------------------------------------------
 
 Input Input::range(double from, double to) const {
   Input other = *this;
@@ -329,7 +350,8 @@ Array make_values(const Input& input, uint64_t seed) {
   return x;
 }
 
-// ---- Seeds -----------------------------------------------------------------------------------------------------------
+// ---- Seeds
+// -----------------------------------------------------------------------------------------------------------
 
 uint64_t test_seed() {
   static const uint64_t seed = [] {
@@ -354,7 +376,9 @@ uint64_t Dice::bits() {  // splitmix64
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
   return z ^ (z >> 31);
 }
-double Dice::uniform(double from, double to) { return from + (to - from) * static_cast<double>(bits() >> 11) * 0x1p-53; }
+double Dice::uniform(double from, double to) {
+  return from + (to - from) * static_cast<double>(bits() >> 11) * 0x1p-53;
+}
 int64_t Dice::integer(int64_t from, int64_t to) {
   return from + static_cast<int64_t>(bits() % static_cast<uint64_t>(to - from + 1));
 }

@@ -21,9 +21,13 @@ struct Array {
   int64_t size(int axis) const { return shape[axis < 0 ? axis + shape.rank() : axis]; }
   int64_t numel() const { return static_cast<int64_t>(values.size()); }
   template <class... I>
-  double& operator()(I... i) { return values[offset({static_cast<int64_t>(i)...})]; }
+  double& operator()(I... i) {
+    return values[offset({static_cast<int64_t>(i)...})];
+  }
   template <class... I>
-  double operator()(I... i) const { return values[offset({static_cast<int64_t>(i)...})]; }
+  double operator()(I... i) const {
+    return values[offset({static_cast<int64_t>(i)...})];
+  }
   double& operator[](int64_t flat) { return values[static_cast<size_t>(flat)]; }
   double operator[](int64_t flat) const { return values[static_cast<size_t>(flat)]; }
 
@@ -36,7 +40,8 @@ Array map(const Array& x, const std::function<double(double)>& f);
 /// Broadcasts as the library does.
 Array zip(const Array& a, const Array& b, const std::function<double(double, double)>& f);
 /// Folds f over the axes (none: all) from `start`, in logical order.
-Array fold(const Array& x, std::vector<int> axes, bool keep, double start, const std::function<double(double, double)>& f);
+Array fold(const Array& x, std::vector<int> axes, bool keep, double start,
+           const std::function<double(double, double)>& f);
 
 /// The values of a tensor, whatever its dtype, layout and device.
 Array to_array(const Tensor& x);
@@ -47,14 +52,22 @@ struct Tolerance {
 };
 /// f16 1e-3, bf16 1.6e-2, f32 1.3e-6 (absolute 1e-5 each), f64 1e-7; other dtypes: exact.
 Tolerance tolerance_of(DType dtype);
-/// Empty if shapes are equal and |got - expected| <= absolute + relative |expected| everywhere (NaN equals NaN, infinities
-/// themselves); else a text with the worst element.
+/// Empty if shapes are equal and |got - expected| <= absolute + relative |expected| everywhere (NaN equals NaN,
+/// infinities themselves); else a text with the worst element.
 std::string difference(const Array& got, const Array& expected, Tolerance tolerance);
 /// The same with a tolerance relative to the largest |expected|: for gradients, whose elements are sums that cancel.
 std::string gradient_difference(const Array& got, const Array& expected, double relative);
 
 /// How a tensor lies in memory; slices and strides have NaN (or 77) in the storage around the elements.
-enum class Arrangement : uint8_t { contiguous, transposed, channels_last, offset_slice, stride_2, expanded_first, expanded_last };
+enum class Arrangement : uint8_t {
+  contiguous,
+  transposed,
+  channels_last,
+  offset_slice,
+  stride_2,
+  expanded_first,
+  expanded_last
+};
 inline constexpr int arrangements = 7;
 const char* name_of(Arrangement arrangement);
 /// False where the shape has no such arrangement (rank, extents).

@@ -28,7 +28,7 @@ struct ChildRegistration {
 
 }  // namespace weft::test
 
-#define CHILD(name)                                                                                    \
-  static void weft_child_##name();                                                                     \
+#define CHILD(name)                                                                                       \
+  static void weft_child_##name();                                                                        \
   static const ::weft::test::ChildRegistration weft_child_registration_##name(#name, &weft_child_##name); \
   static void weft_child_##name()

@@ -6,8 +6,8 @@
 
 #include "weft/tensor/device.h"
 
-/// Called after every test case; a text that is not empty fails the case. Defined only in programs that run on simulated
-/// devices, so its presence says that this is one.
+/// Called after every test case; a text that is not empty fails the case. Defined only in programs that run on
+/// simulated devices, so its presence says that this is one.
 std::string weft_test_after_case() __attribute__((weak));
 
 namespace weft::test {

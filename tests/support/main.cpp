@@ -96,7 +96,8 @@ int main(int argc, char** argv) {
   if (context.shouldExit()) return result;
   std::printf("%s", test::matrix_of_runs().c_str());
   if (test::skipped_cuda)
-    std::printf("SKIPPED: %d cases or cells that need CUDA (%s)\n", test::skipped_cuda, why_unavailable(DeviceType::cuda).c_str());
+    std::printf("SKIPPED: %d cases or cells that need CUDA (%s)\n", test::skipped_cuda,
+                why_unavailable(DeviceType::cuda).c_str());
   if (test::failures_after_cases) std::printf("FAILED: %d findings after cases\n", test::failures_after_cases);
   if (test::no_cases) std::printf("FAILED: no test case matches the filters\n");
   std::printf("seed %llu (WEFT_TEST_SEED)\n", static_cast<unsigned long long>(test::test_seed()));

@@ -41,7 +41,8 @@ void convert(Array& to, std::string_view data) {
 }  // namespace
 
 NpyArray parse_npy(std::string_view bytes, const std::string& name) {
-  WEFT_CHECK(Error, piece(bytes, 0, 8, name) == std::string_view("\x93NUMPY\x01\x00", 8), name, ": not a .npy file of version 1");
+  WEFT_CHECK(Error, piece(bytes, 0, 8, name) == std::string_view("\x93NUMPY\x01\x00", 8), name,
+             ": not a .npy file of version 1");
   const size_t length = read<uint16_t>(bytes, 8, name);
   const std::string_view header = piece(bytes, 10, length, name);
   const std::string_view descr = field(header, "'descr': '", "'", name);
@@ -54,7 +55,10 @@ NpyArray parse_npy(std::string_view bytes, const std::string& name) {
     at = extents.find_first_not_of(", ", at + used);
   }
   NpyArray result{Array(shape), DType::f32};
-  result.dtype = descr == "<f4" ? DType::f32 : descr == "<f8" ? DType::f64 : descr == "<i8" ? DType::i64 : DType::boolean;
+  result.dtype = descr == "<f4"   ? DType::f32
+                 : descr == "<f8" ? DType::f64
+                 : descr == "<i8" ? DType::i64
+                                  : DType::boolean;
   WEFT_CHECK(Error, result.dtype != DType::boolean || descr == "|b1", name, ": type ", descr, " is not read here");
   const auto count = static_cast<size_t>(result.values.numel() * size_of(result.dtype));
   const std::string_view data = piece(bytes, 10 + length, count, name);

@@ -52,12 +52,19 @@ Op& OpTable::op(const std::string& name) { return ops_by_name().try_emplace(name
 
 Op& Op::row(const std::string& row_name, std::vector<Input> inputs, OpFunction function, Reference reference,
             RowOptions options, Where where) {
-  Row row{.name = "op/" + name + "/" + row_name, .inputs = std::move(inputs), .function = std::move(function),
-          .reference = std::move(reference), .options = std::move(options), .error = {}, .file = where.file_name(),
+  Row row{.name = "op/" + name + "/" + row_name,
+          .inputs = std::move(inputs),
+          .function = std::move(function),
+          .reference = std::move(reference),
+          .options = std::move(options),
+          .error = {},
+          .file = where.file_name(),
           .line = static_cast<int>(where.line())};
   const RowOptions& o = row.options;
-  const bool empty = std::any_of(row.inputs.begin(), row.inputs.end(), [](const Input& x) { return numel_of(x.shape) == 0; });
-  const bool tracked = std::any_of(row.inputs.begin(), row.inputs.end(), [](const Input& x) { return x.tracked_in(DType::f64); });
+  const bool empty =
+      std::any_of(row.inputs.begin(), row.inputs.end(), [](const Input& x) { return numel_of(x.shape) == 0; });
+  const bool tracked =
+      std::any_of(row.inputs.begin(), row.inputs.end(), [](const Input& x) { return x.tracked_in(DType::f64); });
   plan(row, Cell::zero_sizes, empty, "");
   plan(row, Cell::value, !empty, "");
   plan(row, Cell::dtypes, !empty && o.dtypes.size() > 1, "");
@@ -70,8 +77,14 @@ Op& Op::row(const std::string& row_name, std::vector<Input> inputs, OpFunction f
 }
 
 Op& Op::add_error(const std::string& row_name, std::function<std::string()> run, Where where) {
-  Row row{.name = "op/" + name + "/error " + row_name, .inputs = {}, .function = {}, .reference = {}, .options = {},
-          .error = std::move(run), .file = where.file_name(), .line = static_cast<int>(where.line())};
+  Row row{.name = "op/" + name + "/error " + row_name,
+          .inputs = {},
+          .function = {},
+          .reference = {},
+          .options = {},
+          .error = std::move(run),
+          .file = where.file_name(),
+          .line = static_cast<int>(where.line())};
   plan(row, Cell::errors, true, "");
   rows.push_back(std::move(row));
   return *this;
@@ -95,12 +108,14 @@ const std::vector<Op*>& all_ops() {
   return list;
 }
 
-// ---- What is missing -------------------------------------------------------------------------------------------------
+// ---- What is missing
+// -------------------------------------------------------------------------------------------------
 
 namespace {
 
 int rows_with(const Op& op, int cell) {
-  return static_cast<int>(std::count_if(op.rows.begin(), op.rows.end(), [&](const Row& row) { return row.plans[cell]; }));
+  return static_cast<int>(
+      std::count_if(op.rows.begin(), op.rows.end(), [&](const Row& row) { return row.plans[cell]; }));
 }
 
 std::string reason_of(const Op& op, int cell) {
@@ -144,12 +159,15 @@ std::vector<std::string> missing(const std::vector<Op*>& ops, const std::vector<
     for (int c = 0; c < cells; ++c)
       if (!rows_with(*op, c) && reason_of(*op, c).empty())
         list.push_back(op->name + ": no row fills '" + name_of(static_cast<Cell>(c)) + "', and no reason is given");
-  auto any = [&](auto matches) { return std::any_of(ops.begin(), ops.end(), [&](const Op* op) { return matches(*op); }); };
+  auto any = [&](auto matches) {
+    return std::any_of(ops.begin(), ops.end(), [&](const Op* op) { return matches(*op); });
+  };
   for (const std::string& stem : stems)
     if (!any([&](const Op& op) { return op.group == stem; }))
       list.push_back("tensor/ops/" + stem + ".h: no OP_TABLE(" + stem + ")");
   for (const std::string& name : names)
-    if (!any([&](const Op& op) { return op.name == name; })) list.push_back(name + ": a recorded function without a row");
+    if (!any([&](const Op& op) { return op.name == name; }))
+      list.push_back(name + ": a recorded function without a row");
   return list;
 }
 

@@ -14,14 +14,16 @@
 //   value            f64 and every other dtype of the row against the naive reference on host values
 //   gradient         gradcheck in f64
 //   second gradient  gradgradcheck in f64
-//   layouts          each input, and all at once, transposed, channels-last, an offset slice, of stride 2, expanded: value,
+//   layouts          each input, and all at once, transposed, channels-last, an offset slice, of stride 2, expanded:
+//   value,
 //                    and gradient, are those of contiguous inputs; the incoming gradient likewise
 //   zero sizes       rows with an input of no elements: value and gradients by shape
 //   dtypes           value and gradient in each dtype of the row
 //   errors           type and text
 //   cuda             on a CUDA device, real or simulated: values, gradients, second gradients, layouts equal the CPU's
-// A planned cell that compared nothing fails. An operation with an empty cell and no printed reason fails, and so does a
-// header in tensor/ops/ without a table. In the simulator only the cuda cells run: keep shapes below some 4,096 elements.
+// A planned cell that compared nothing fails. An operation with an empty cell and no printed reason fails, and so does
+// a header in tensor/ops/ without a table. In the simulator only the cuda cells run: keep shapes below some 4,096
+// elements.
 #pragma once
 
 #include <functional>
@@ -52,17 +54,17 @@ using Reference = std::function<Array(const Arrays&)>;
 DType row_dtype();
 
 inline const std::vector<DType> floating_dtypes = {DType::f64, DType::f32, DType::f16, DType::bf16};
-inline const std::vector<DType> all_dtypes = {DType::f64,  DType::f32, DType::f16, DType::bf16,
+inline const std::vector<DType> all_dtypes = {DType::f64, DType::f32, DType::f16, DType::bf16,
                                               DType::i64, DType::i32, DType::u8,  DType::boolean};
 
 struct RowOptions {
   std::vector<DType> dtypes = floating_dtypes;
-  bool exact = false;                     ///< values must be equal, gradients too: for inputs of whole numbers
-  std::optional<DType> result = {};       ///< dtype of the result; else the run's, if an input has that
-  double slack = 1;                       ///< tolerances of values times this, where the operation adds up many terms
-  double gradient_slack = 1;              ///< the same for gradients in other dtypes, layouts and devices
+  bool exact = false;                ///< values must be equal, gradients too: for inputs of whole numbers
+  std::optional<DType> result = {};  ///< dtype of the result; else the run's, if an input has that
+  double slack = 1;                  ///< tolerances of values times this, where the operation adds up many terms
+  double gradient_slack = 1;         ///< the same for gradients in other dtypes, layouts and devices
   // Why the row leaves a cell empty.
-  std::string no_gradient = {};           ///< and no second one
+  std::string no_gradient = {};  ///< and no second one
   std::string no_second_gradient = {};
   std::string no_layouts = {};
   std::string no_cuda = {};
@@ -93,7 +95,8 @@ class Op {
           RowOptions options = {}, Where where = Where::current());
   /// `action` must throw exactly E with this text, in which "…" stands for any text.
   template <class E>
-  Op& error(const std::string& row_name, const std::string& text, std::function<void()> action, Where where = Where::current());
+  Op& error(const std::string& row_name, const std::string& text, std::function<void()> action,
+            Where where = Where::current());
   /// Why the operation has no row that fills the cell.
   Op& none(Cell cell, const std::string& reason);
 
@@ -123,10 +126,12 @@ struct OpTableRegistration {
 };
 
 /// Empty if `action` throws E (exactly) with a text that matches; else what happened.
-std::string check_error(const std::string& text, const std::function<void()>& action, bool (*is_type)(const std::exception&),
-                        const char* type);
+std::string check_error(const std::string& text, const std::function<void()>& action,
+                        bool (*is_type)(const std::exception&), const char* type);
 template <class E>
-bool is_exactly(const std::exception& e) { return typeid(e) == typeid(E); }
+bool is_exactly(const std::exception& e) {
+  return typeid(e) == typeid(E);
+}
 /// For test cases outside the table: CHECK(throws<ShapeError>("add: …", [&] { … }) == "").
 template <class E>
 std::string throws(const std::string& text, const std::function<void()>& action) {
@@ -135,12 +140,13 @@ std::string throws(const std::string& text, const std::function<void()>& action)
 
 template <class E>
 Op& Op::error(const std::string& row_name, const std::string& text, std::function<void()> action, Where where) {
-  return add_error(row_name, [text, action = std::move(action)] { return throws<E>(text, action); }, where);
+  return add_error(
+      row_name, [text, action = std::move(action)] { return throws<E>(text, action); }, where);
 }
 
 }  // namespace weft::test
 
-#define OP_TABLE(stem)                                                                                  \
-  static void weft_op_table_##stem(::weft::test::OpTable& table);                                       \
+#define OP_TABLE(stem)                                                                                            \
+  static void weft_op_table_##stem(::weft::test::OpTable& table);                                                 \
   static const ::weft::test::OpTableRegistration weft_op_table_registration_##stem(#stem, &weft_op_table_##stem); \
   static void weft_op_table_##stem([[maybe_unused]] ::weft::test::OpTable& table)

@@ -48,8 +48,7 @@ class Run {
     }
     if (!simulated()) {
       if (plans(Cell::value)) value(Cell::value, {.dtype = options_.dtypes[0]});
-      if (plans(Cell::gradient))
-        check(Cell::gradient, "", [&] { return numeric(&autograd::gradcheck); });
+      if (plans(Cell::gradient)) check(Cell::gradient, "", [&] { return numeric(&autograd::gradcheck); });
       if (plans(Cell::second_gradient))
         check(Cell::second_gradient, "", [&] { return numeric(&autograd::gradgradcheck); });
       if (plans(Cell::layouts)) layouts(Cell::layouts, {});
@@ -112,7 +111,8 @@ class Run {
   // ---- value
 
   std::string wrong_kind(const Tensor& y, const Setting& s) const {
-    const bool follows = std::any_of(row_.inputs.begin(), row_.inputs.end(), [](const Input& x) { return x.follows_row; });
+    const bool follows =
+        std::any_of(row_.inputs.begin(), row_.inputs.end(), [](const Input& x) { return x.follows_row; });
     const DType dtype = options_.result ? *options_.result : follows ? s.dtype : y.dtype();
     if (y.dtype() != dtype) return detail::concat("the result is ", y.dtype(), ", expected ", dtype);
     if (y.device() != s.device) return detail::concat("the result is on ", y.device());
@@ -174,8 +174,8 @@ class Run {
     if (!y.requires_grad()) fail("the result is not tracked");
     if (dy->shape.empty() && dy->values.empty()) *dy = incoming(y, s);
     const Arrangement arranged = permits(y.shape(), s.incoming) ? s.incoming : contiguous;
-    const Tensors dxs = autograd::grad({y}, tracked, {.head_grads = {make_tensor(*dy, y.dtype(), s.device, arranged)},
-                                                      .allow_unused = true});
+    const Tensors dxs = autograd::grad(
+        {y}, tracked, {.head_grads = {make_tensor(*dy, y.dtype(), s.device, arranged)}, .allow_unused = true});
     return arrays(dxs, tracked);
   }
 
@@ -188,8 +188,8 @@ class Run {
         continue;
       }
       if (!(dx.shape() == x.shape()) || dx.dtype() != x.dtype() || dx.device() != x.device())
-        fail("gradient ", i, " is ", dx.dtype(), dx.shape(), " on ", dx.device(), " for an input ", x.dtype(), x.shape(),
-             " on ", x.device());
+        fail("gradient ", i, " is ", dx.dtype(), dx.shape(), " on ", dx.device(), " for an input ", x.dtype(),
+             x.shape(), " on ", x.device());
       result.push_back(to_array(dx));
     }
     return result;
@@ -274,7 +274,8 @@ class Run {
     for (const DType dtype : options_.dtypes) {
       const Setting s{.dtype = dtype, .device = device};
       value(cell, s);
-      const bool tracked = std::any_of(row_.inputs.begin(), row_.inputs.end(), [&](const Input& x) { return x.tracked_in(dtype); });
+      const bool tracked =
+          std::any_of(row_.inputs.begin(), row_.inputs.end(), [&](const Input& x) { return x.tracked_in(dtype); });
       if (options_.no_gradient.empty() && tracked && is_floating(dtype)) gradient(cell, s);
     }
   }
@@ -351,7 +352,8 @@ void register_rows() {
       const bool here = !simulated() || row.plans[static_cast<int>(Cell::cuda)];
       if (!here) continue;
       if (!places().emplace(row.name, Place{op, &row}).second) fail("op table: two rows are named '", row.name, "'");
-      const doctest::detail::TestCase test(&run_running_case, row.file.c_str(), static_cast<unsigned>(row.line), no_suite);
+      const doctest::detail::TestCase test(&run_running_case, row.file.c_str(), static_cast<unsigned>(row.line),
+                                           no_suite);
       doctest::detail::regTest(doctest::detail::TestCase(test) * row.name.c_str());
     }
   }
@@ -372,8 +374,8 @@ bool matches(std::string_view text, std::string_view pattern) {
 }
 }  // namespace
 
-std::string check_error(const std::string& text, const std::function<void()>& action, bool (*is_type)(const std::exception&),
-                        const char* type) {
+std::string check_error(const std::string& text, const std::function<void()>& action,
+                        bool (*is_type)(const std::exception&), const char* type) {
   try {
     action();
   } catch (const std::exception& e) {

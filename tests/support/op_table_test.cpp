@@ -92,7 +92,8 @@ TEST_CASE("op table: an operation without rows, a cell without a reason are foun
   CHECK(missing({&bare}, {"thing"}, {"thing"}).empty());
 }
 
-// ---- Faults planted in operations, and the cell that must find each ---------------------------------------------------
+// ---- Faults planted in operations, and the cell that must find each
+// ---------------------------------------------------
 
 namespace {
 
@@ -103,7 +104,9 @@ struct Wrong {
 };
 
 Tensor twice(const Tensor& x) { return mul(x, full({}, 2, {.dtype = x.dtype(), .device = x.device()})); }
-Array naive_twice(const Arrays& v) { return map(v[0], [](double x) { return 2 * x; }); }
+Array naive_twice(const Arrays& v) {
+  return map(v[0], [](double x) { return 2 * x; });
+}
 
 // An operation of one input whose value is that of `value` and whose gradient is that of `gradient`.
 template <class Value, class Gradient>
@@ -151,14 +154,16 @@ TEST_CASE("op table: planted faults are found, each by its cell") {
   if (simulated()) return;  // where only the cells for CUDA run
   const auto half = [](const Tensor& x) { return mul(x, full({}, 0.5, {.dtype = x.dtype()})); };
   std::vector<Wrong> wrongs;
-  wrongs.push_back({"value", Cell::value, operation([&](const Tensors& v) { return twice(twice(half(half(twice(v[0]))))); })});
+  wrongs.push_back(
+      {"value", Cell::value, operation([&](const Tensors& v) { return twice(twice(half(half(twice(v[0]))))); })});
   wrongs.back().op = operation([&](const Tensors& v) { return twice(twice(v[0])); });
   wrongs.push_back({"a changed operand", Cell::value, operation([](const Tensors& v) {
                       Tensor y = twice(v[0]);
                       if (!autograd::is_recording()) v[0].detach().fill_(1);
                       return y;
                     })});
-  wrongs.push_back({"gradient", Cell::gradient, operation([&](const Tensors& v) { return custom(v[0], twice, half); })});
+  wrongs.push_back(
+      {"gradient", Cell::gradient, operation([&](const Tensors& v) { return custom(v[0], twice, half); })});
   wrongs.push_back({"second gradient", Cell::second_gradient, operation([](const Tensors& v) {
                       // A first gradient that is right, of which the tape knows nothing.
                       return custom(v[0], twice, [](const Tensor& dy) { return twice(dy.detach()); });
@@ -179,9 +184,11 @@ TEST_CASE("op table: planted faults are found, each by its cell") {
                       return v[0].dtype() == DType::bf16 ? twice(v[0]).to(DType::f32) : twice(v[0]);
                     })});
   wrongs.push_back({"gradient in bfloat16", Cell::dtypes, operation([&](const Tensors& v) {
-                      return custom(v[0], twice, [&](const Tensor& dy) { return dy.dtype() == DType::bf16 ? half(dy) : twice(dy); });
+                      return custom(v[0], twice,
+                                    [&](const Tensor& dy) { return dy.dtype() == DType::bf16 ? half(dy) : twice(dy); });
                     })});
-  wrongs.push_back({"shape of an empty result", Cell::zero_sizes, operation([](const Tensors& v) { return twice(v[0]).reshape({0}); }, {}, {0, 4})});
+  wrongs.push_back({"shape of an empty result", Cell::zero_sizes,
+                    operation([](const Tensors& v) { return twice(v[0]).reshape({0}); }, {}, {0, 4})});
   for (Wrong& wrong : wrongs) {
     const RowResult result = result_of(wrong.op);
     CAPTURE(wrong.fault);
@@ -203,7 +210,9 @@ TEST_CASE("op table: errors are compared by type and text") {
 
 TEST_CASE("comparison: NaN, infinities, shapes, tolerances") {
   const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
-  auto differs = [](double got, double want, Tolerance t = {}) { return !difference(Array({1}, {got}), Array({1}, {want}), t).empty(); };
+  auto differs = [](double got, double want, Tolerance t = {}) {
+    return !difference(Array({1}, {got}), Array({1}, {want}), t).empty();
+  };
   CHECK(!differs(1, 1));
   CHECK(!differs(nan, nan));
   CHECK(!differs(inf, inf));
@@ -231,7 +240,8 @@ TEST_CASE("arrangements hold the same values and are what they are called") {
   }
   const Tensor t = make_tensor(x, DType::f32, {}, Arrangement::channels_last);
   CHECK(t.is_contiguous(Layout::channels_last));
-  CHECK(make_tensor(representable(x, Arrangement::expanded_last), DType::f32, {}, Arrangement::expanded_last).strides()[3] == 0);
+  CHECK(make_tensor(representable(x, Arrangement::expanded_last), DType::f32, {}, Arrangement::expanded_last)
+            .strides()[3] == 0);
   CHECK(!permits({1}, Arrangement::expanded_first));
   CHECK(!permits({0, 3}, Arrangement::stride_2));
   CHECK(!permits({}, Arrangement::offset_slice));

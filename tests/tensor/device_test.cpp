@@ -23,8 +23,8 @@ TEST_CASE("device: names and their errors") {
   CHECK(!Device("cuda:1").is_cpu());
   CHECK(Device("cpu:1") < Device("cpu:2"));
   CHECK(Device("cpu:2") < Device("cuda:0"));
-  for (const char* bad : {"", "gpu", "cuda:", "cuda:x", "cpu:-1", "cpu:1 ", " cpu", "cpu:99999", "cpu:+1", "cuda:0:1", "CPU",
-                          "cpu:9999999999999"}) {
+  for (const char* bad : {"", "gpu", "cuda:", "cuda:x", "cpu:-1", "cpu:1 ", " cpu", "cpu:99999", "cpu:+1", "cuda:0:1",
+                          "CPU", "cpu:9999999999999"}) {
     const std::string text = std::string("device: '") + bad + "' is not a device; write cpu, cpu:1, cuda or cuda:0";
     CHECK(throws<DeviceError>(text, [&] { Device{bad}; }) == "");
   }
@@ -35,18 +35,21 @@ TEST_CASE("device: names and their errors") {
 TEST_CASE("device: which exist") {
   CHECK(device_count(DeviceType::cpu) == max_cpu_devices);
   CHECK_NOTHROW(check_exists("cpu:63"));
-  CHECK(throws<DeviceError>("device cpu:64 does not exist; CPU devices are cpu:0 to cpu:63", [] { check_exists("cpu:64"); }) == "");
+  CHECK(throws<DeviceError>("device cpu:64 does not exist; CPU devices are cpu:0 to cpu:63",
+                            [] { check_exists("cpu:64"); }) == "");
   const int gpus = device_count(DeviceType::cuda);
   const std::string beyond = "cuda:" + std::to_string(gpus);
   if (gpus == 0) {
     CHECK(why_unavailable(DeviceType::cuda).starts_with("cuda is not available: "));
     CHECK(why_unavailable(DeviceType::cuda).ends_with("; weft uses the CPU"));
-    CHECK(throws<DeviceError>("device cuda:0 does not exist: " + why_unavailable(DeviceType::cuda), [] { check_exists("cuda:0"); }) == "");
+    CHECK(throws<DeviceError>("device cuda:0 does not exist: " + why_unavailable(DeviceType::cuda),
+                              [] { check_exists("cuda:0"); }) == "");
     CHECK(throws<DeviceError>("device cuda:0 does not exist: …", [] { zeros({2}, {.device = "cuda:0"}); }) == "");
     CHECK(available_devices().front() == Device("cpu:0"));
   } else {
     CHECK(why_unavailable(DeviceType::cuda).empty());
-    CHECK(throws<DeviceError>("device " + beyond + " does not exist; …CUDA device…present", [&] { check_exists(beyond); }) == "");
+    CHECK(throws<DeviceError>("device " + beyond + " does not exist; …CUDA device…present",
+                              [&] { check_exists(beyond); }) == "");
     CHECK(available_devices().size() == static_cast<size_t>(gpus));
   }
   CHECK(why_unavailable(DeviceType::cpu).empty());
@@ -112,7 +115,8 @@ TEST_CASE("stream: guards set stream and device of the thread and restore both")
     CHECK(current_device() == Device("cpu:0"));
   }
   CHECK(to_string(Stream{Device("cpu:1"), 4}) == "stream 4 of cpu:1");
-  CHECK(throws<DeviceError>("device cpu:64 does not exist; CPU devices are cpu:0 to cpu:63", [] { Stream::create("cpu:64"); }) == "");
+  CHECK(throws<DeviceError>("device cpu:64 does not exist; CPU devices are cpu:0 to cpu:63",
+                            [] { Stream::create("cpu:64"); }) == "");
 }
 
 TEST_CASE("event: record, wait, query, time, move") {
@@ -135,10 +139,12 @@ TEST_CASE("event: record, wait, query, time, move") {
     CHECK(moved.query());
     CHECK(second.elapsed_ms(moved) >= 0);
     moved = Event();
-    CHECK(throws<Error>("elapsed_ms: both events must have been recorded with timing = true", [&] { second.elapsed_ms(moved); }) == "");
+    CHECK(throws<Error>("elapsed_ms: both events must have been recorded with timing = true",
+                        [&] { second.elapsed_ms(moved); }) == "");
     Event untimed;
     untimed.record(stream);
-    CHECK(throws<Error>("elapsed_ms: both events must have been recorded with timing = true", [&] { untimed.elapsed_ms(second); }) == "");
+    CHECK(throws<Error>("elapsed_ms: both events must have been recorded with timing = true",
+                        [&] { untimed.elapsed_ms(second); }) == "");
     untimed.record(stream, true);  // timing may be turned on later
     CHECK(untimed.elapsed_ms(second) >= 0);
     Event elsewhere;
@@ -176,7 +182,9 @@ TEST_CASE("per device: one value each") {
   for (const int value : some) sum += value;
   CHECK(sum == 27);
   CHECK(throws<DeviceError>("PerDevice: no value on cpu:1", [&] { some.on("cpu:1"); }) == "");
-  CHECK(throws<DeviceError>("PerDevice: 1 values for 2 devices", [] { PerDevice<int>({"cpu:0", "cpu:1"}, {1}); }) == "");
+  CHECK(throws<DeviceError>("PerDevice: 1 values for 2 devices", [] {
+          PerDevice<int>({"cpu:0", "cpu:1"}, {1});
+        }) == "");
   CHECK_THROWS(some[2]);
   CHECK_THROWS(some[-1]);
   PerDevice<std::unique_ptr<int>> owners;  // values need not be copyable

@@ -50,14 +50,15 @@ TEST_CASE("dtype: the promotion table") {
     for (int b = 0; b < 8; ++b) CHECK(promote(static_cast<DType>(a), static_cast<DType>(b)) == table[a][b]);
 }
 
-// ---- 16-bit types against plain arithmetic in double ------------------------------------------------------------------
+// ---- 16-bit types against plain arithmetic in double
+// ------------------------------------------------------------------
 
 namespace {
 
 struct Format {
-  int mantissa;      // stored bits
-  int least;         // exponent of the smallest normal number
-  int greatest;      // exponent of the largest
+  int mantissa;  // stored bits
+  int least;     // exponent of the smallest normal number
+  int greatest;  // exponent of the largest
 };
 constexpr Format half_format{10, -14, 15};
 constexpr Format bfloat_format{7, -126, 127};
@@ -83,9 +84,7 @@ double nearest(double x, Format f) {
   return std::abs(y) >= limit ? std::copysign(std::numeric_limits<double>::infinity(), x) : y;
 }
 
-bool same(double a, double b) {
-  return std::isnan(a) ? std::isnan(b) : a == b && std::signbit(a) == std::signbit(b);
-}
+bool same(double a, double b) { return std::isnan(a) ? std::isnan(b) : a == b && std::signbit(a) == std::signbit(b); }
 
 template <class T>
 int faults(Format format) {
@@ -136,7 +135,7 @@ TEST_CASE("half: limits and special values") {
   CHECK(Half(65520.f).bits == 0x7c00);
   CHECK(Half(-1e30f).bits == 0xfc00);
   CHECK(Half(0x1p-24f).bits == 1);
-  CHECK(Half(0x1p-25f).bits == 0);               // a tie, to even
+  CHECK(Half(0x1p-25f).bits == 0);  // a tie, to even
   CHECK(Half(0x1.000002p-25f).bits == 1);
   CHECK(Half(-0.f).bits == 0x8000);
   CHECK(std::isnan(static_cast<float>(Half(std::numeric_limits<float>::quiet_NaN()))));

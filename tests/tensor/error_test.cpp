@@ -14,8 +14,8 @@ using namespace weft::test;
 
 TEST_CASE("error: parts are written one after another") {
   CHECK(throws<ShapeError>("matmul: [2, 3] x float16, 7, -1, 2.5, true, text, x", [] {
-          fail<ShapeError>("matmul: ", Shape{2, 3}, " x ", DType::f16, ", ", size_t{7}, ", ", -1, ", ", 2.5f, ", ", true, ", ",
-                           std::string("text"), ", ", std::string_view("x"));
+          fail<ShapeError>("matmul: ", Shape{2, 3}, " x ", DType::f16, ", ", size_t{7}, ", ", -1, ", ", 2.5f, ", ",
+                           true, ", ", std::string("text"), ", ", std::string_view("x"));
         }) == "");
   CHECK(detail::concat(1e-9, " ", 0.1, " ", 1e20, " ", 100000.0) == "1e-09 0.1 1e+20 100000");
 }
@@ -27,8 +27,10 @@ TEST_CASE("error: a check builds its text only on failure") {
   CHECK(built == 0);
   CHECK(throws<IndexError>("late", [&] { WEFT_CHECK(IndexError, false, part()); }) == "");
   CHECK(built == 1);
-  if (built) WEFT_CHECK(Error, true, "a statement of its own, also before else");
-  else CHECK(false);
+  if (built)
+    WEFT_CHECK(Error, true, "a statement of its own, also before else");
+  else
+    CHECK(false);
 }
 
 TEST_CASE("error: one base for all, device losses are device errors") {

@@ -1,4 +1,5 @@
-// The polynomials of math.h against the double functions of the C library, over float bit patterns of every size and sign.
+// The polynomials of math.h against the double functions of the C library, over float bit patterns of every size and
+// sign.
 #include "weft/tensor/math.h"
 
 #include <doctest/doctest.h>
@@ -24,10 +25,12 @@ double ulps(float got, double wanted) {
   const float rounded = static_cast<float>(wanted);
   if (std::isinf(got) && got == rounded) return 0;
   if (got != got) return wrong;
-  if (std::isinf(rounded)) return std::abs(got) == std::numeric_limits<float>::max() && std::signbit(got) == std::signbit(rounded) ? 1 : wrong;
+  if (std::isinf(rounded))
+    return std::abs(got) == std::numeric_limits<float>::max() && std::signbit(got) == std::signbit(rounded) ? 1 : wrong;
   int exponent = 0;
   std::frexp(wanted, &exponent);
-  if (std::isinf(got)) return std::abs(wanted) > 0x1.fffffcp127 && std::signbit(got) == std::signbit(rounded) ? 1 : wrong;
+  if (std::isinf(got))
+    return std::abs(wanted) > 0x1.fffffcp127 && std::signbit(got) == std::signbit(rounded) ? 1 : wrong;
   return std::abs(got - wanted) / std::ldexp(1.0, std::max(exponent - 24, -149));
 }
 
@@ -83,15 +86,16 @@ TEST_CASE("math: float functions are within a few units in the last place of the
 }
 
 TEST_CASE("math: pow follows the standard's table of special cases and rounds nearly right") {
-  for (const float y : {2.0f, 3.0f, 0.5f, -0.5f, -1.0f, -3.0f, 1.5f, 37.3f, -12.25f, 1e-3f, 0x1p24f, 0.0f, infinity, -infinity,
-                        std::numeric_limits<float>::quiet_NaN()}) {
-    const Worst worst = sweep([y](float x) { return math::pow(x, y); }, [y](double x) { return std::pow(x, double(y)); }, 65537);
+  for (const float y : {2.0f, 3.0f, 0.5f, -0.5f, -1.0f, -3.0f, 1.5f, 37.3f, -12.25f, 1e-3f, 0x1p24f, 0.0f, infinity,
+                        -infinity, std::numeric_limits<float>::quiet_NaN()}) {
+    const Worst worst =
+        sweep([y](float x) { return math::pow(x, y); }, [y](double x) { return std::pow(x, double(y)); }, 65537);
     CAPTURE(y);
     CAPTURE(worst.at);
     CHECK(worst.ulps <= 0.6);
   }
-  const float special[] = {0.0f, -0.0f, 1.0f, -1.0f, 2.0f, -2.0f, 0.5f, -0.5f, 3.0f, -3.0f, infinity, -infinity, 1e-40f,
-                           std::numeric_limits<float>::quiet_NaN()};
+  const float special[] = {0.0f,  -0.0f, 1.0f,  -1.0f,    2.0f,      -2.0f,  0.5f,
+                           -0.5f, 3.0f,  -3.0f, infinity, -infinity, 1e-40f, std::numeric_limits<float>::quiet_NaN()};
   for (const float x : special)
     for (const float y : special) {
       const float got = math::pow(x, y);
@@ -104,7 +108,8 @@ TEST_CASE("math: pow follows the standard's table of special cases and rounds ne
 }
 
 TEST_CASE("math: a wrong polynomial is found") {
-  const Worst worst = sweep([](float x) { return math::exp(x) * 1.000001f; }, [](double x) { return std::exp(x); }, step);
+  const Worst worst =
+      sweep([](float x) { return math::exp(x) * 1.000001f; }, [](double x) { return std::exp(x); }, step);
   CHECK(worst.ulps > 4);
 }
 

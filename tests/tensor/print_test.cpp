@@ -32,7 +32,8 @@ TEST_CASE("print: values, then what the tensor is") {
 }
 
 TEST_CASE("print: blocks of higher rank are set apart") {
-  CHECK(values(arange(0, 8, 1, {.dtype = DType::i64}).reshape({2, 2, 2})) == "[[[0, 1],\n  [2, 3]],\n\n [[4, 5],\n  [6, 7]]]");
+  CHECK(values(arange(0, 8, 1, {.dtype = DType::i64}).reshape({2, 2, 2})) ==
+        "[[[0, 1],\n  [2, 3]],\n\n [[4, 5],\n  [6, 7]]]");
 }
 
 TEST_CASE("print: whole numbers, small and large ones, NaN and infinities") {
@@ -42,7 +43,8 @@ TEST_CASE("print: whole numbers, small and large ones, NaN and infinities") {
   CHECK(values(tensor({1e-6, 1.0})) == "[1.0000e-06, 1.0000e+00]");
   CHECK(values(tensor({1e12, 0.5})) == "[1.0000e+12, 5.0000e-01]");
   CHECK(values(tensor({nan, nan})) == "[nan, nan]");
-  CHECK(values(tensor({int64_t{9007199254740993}, int64_t{-1}})) == "[9007199254740993,               -1]");  // above 2^53
+  CHECK(values(tensor({int64_t{9007199254740993}, int64_t{-1}})) ==
+        "[9007199254740993,               -1]");  // above 2^53
 }
 
 TEST_CASE("print: long axes are summarised, short ones are not") {

@@ -24,7 +24,8 @@ TEST_CASE("shape: a list of up to eight extents") {
   CHECK(to_string(Dims{2, 3}) == "[2, 3]");
   CHECK(to_string(Dims{}) == "[]");
   const std::vector<int64_t> nine(9, 1);
-  CHECK(throws<ShapeError>("shape: 9 dimensions; weft holds at most 8", [&] { Dims{std::span<const int64_t>(nine)}; }) == "");
+  CHECK(throws<ShapeError>("shape: 9 dimensions; weft holds at most 8",
+                           [&] { Dims{std::span<const int64_t>(nine)}; }) == "");
   CHECK(throws<ShapeError>("shape: one more dimension than [1, 1, 1, 1, 1, 1, 1, 1]; weft holds at most 8",
                            [] { Dims::filled(8, 1).push_back(1); }) == "");
 }
@@ -36,8 +37,9 @@ TEST_CASE("shape: the number of elements is a checked product") {
   CHECK(numel_of({int64_t{1} << 31, int64_t{1} << 31}) == int64_t{1} << 62);
   CHECK(throws<ShapeError>("zeros: negative extent in shape [2, -3]", [] { numel_of({2, -3}, "zeros"); }) == "");
   CHECK(throws<ShapeError>("shape: negative extent in shape [0, -3]", [] { numel_of({0, -3}); }) == "");
-  CHECK(throws<ShapeError>("empty: shape [2147483648, 2147483648, 2] has more than 2^62 elements",
-                           [] { numel_of({int64_t{1} << 31, int64_t{1} << 31, 2}, "empty"); }) == "");
+  CHECK(throws<ShapeError>("empty: shape [2147483648, 2147483648, 2] has more than 2^62 elements", [] {
+          numel_of({int64_t{1} << 31, int64_t{1} << 31, 2}, "empty");
+        }) == "");
   // Products that wrap around to a small number.
   CHECK(throws<ShapeError>("shape: …2^62 elements", [] { numel_of({4194305, 4194305, 211106198978564}); }) == "");
   CHECK(throws<ShapeError>("shape: …2^62 elements", [] { numel_of({INT64_MAX, INT64_MAX}); }) == "");
@@ -82,17 +84,22 @@ TEST_CASE("shape: broadcasting") {
   CHECK(broadcast("add", {1, 1, 4}, {5, 1}) == Shape{1, 5, 4});
   CHECK(broadcast("add", {0, 3}, {1, 3}) == Shape{0, 3});
   CHECK(broadcast("add", {1}, {0}) == Shape{0});
-  CHECK(throws<ShapeError>("add: shapes [2, 3] and [4] do not broadcast (dimension 1: 3 against 4)",
-                           [] { broadcast("add", {2, 3}, {4}); }) == "");
-  CHECK(throws<ShapeError>("mul: shapes [2, 0] and [2, 3] do not broadcast (dimension 1: 0 against 3)",
-                           [] { broadcast("mul", {2, 0}, {2, 3}); }) == "");
+  CHECK(throws<ShapeError>("add: shapes [2, 3] and [4] do not broadcast (dimension 1: 3 against 4)", [] {
+          broadcast("add", {2, 3}, {4});
+        }) == "");
+  CHECK(throws<ShapeError>("mul: shapes [2, 0] and [2, 3] do not broadcast (dimension 1: 0 against 3)", [] {
+          broadcast("mul", {2, 0}, {2, 3});
+        }) == "");
 }
 
 TEST_CASE("shape: axes count from both ends") {
   CHECK(normalize_axis("sum", 0, 3) == 0);
   CHECK(normalize_axis("sum", -1, 3) == 2);
   CHECK(normalize_axis("sum", -3, 3) == 0);
-  CHECK(throws<IndexError>("sum: axis 3 is out of range for a tensor of rank 3", [] { normalize_axis("sum", 3, 3); }) == "");
-  CHECK(throws<IndexError>("sum: axis -4 is out of range for a tensor of rank 3", [] { normalize_axis("sum", -4, 3); }) == "");
-  CHECK(throws<IndexError>("sum: axis 0 is out of range for a tensor of rank 0", [] { normalize_axis("sum", 0, 0); }) == "");
+  CHECK(throws<IndexError>("sum: axis 3 is out of range for a tensor of rank 3", [] { normalize_axis("sum", 3, 3); }) ==
+        "");
+  CHECK(throws<IndexError>("sum: axis -4 is out of range for a tensor of rank 3",
+                           [] { normalize_axis("sum", -4, 3); }) == "");
+  CHECK(throws<IndexError>("sum: axis 0 is out of range for a tensor of rank 0", [] { normalize_axis("sum", 0, 0); }) ==
+        "");
 }

@@ -99,7 +99,8 @@ struct Held {
 int damaged(const Held& held) {
   const auto* data = static_cast<const unsigned char*>(held.storage->data());
   int bad = 0;
-  for (const size_t i : {size_t{0}, held.storage->bytes() / 2, held.storage->bytes() - 1}) bad += data[i] != held.pattern;
+  for (const size_t i : {size_t{0}, held.storage->bytes() / 2, held.storage->bytes() - 1})
+    bad += data[i] != held.pattern;
   return bad;
 }
 
@@ -152,7 +153,8 @@ TEST_CASE("storage: 100,000 random allocations from four threads never overlap, 
   {
     Exchange exchange;
     std::vector<std::thread> threads;
-    for (uint64_t t = 0; t < 4; ++t) threads.emplace_back([&, t] { bad += allocate_at_random(seed + t, 25'000, exchange); });
+    for (uint64_t t = 0; t < 4; ++t)
+      threads.emplace_back([&, t] { bad += allocate_at_random(seed + t, 25'000, exchange); });
     for (std::thread& thread : threads) thread.join();
     int64_t bytes = 0;
     for (const Held& held : exchange.held) {
@@ -168,8 +170,9 @@ TEST_CASE("storage: 100,000 random allocations from four threads never overlap, 
 TEST_CASE("storage: more than any machine has is an error, and nothing is lost") {
   for (const Device device : devices_to_test()) {
     const MemoryStats before = memory_stats(device);
-    CHECK(throws<OutOfMemory>(detail::concat(device, " is out of memory: asked …; reduce the batch or call empty_cache()"),
-                              [&] { allocate_storage(size_t{1} << 50, current_stream(device)); }) == "");
+    CHECK(throws<OutOfMemory>(
+              detail::concat(device, " is out of memory: asked …; reduce the batch or call empty_cache()"),
+              [&] { allocate_storage(size_t{1} << 50, current_stream(device)); }) == "");
     CHECK(memory_stats(device).in_use == before.in_use);
     CHECK(memory_stats(device).live_storages == before.live_storages);
     CHECK_NOTHROW(allocate_storage(1 << 16, current_stream(device)));
@@ -199,7 +202,9 @@ TEST_CASE("storage: adopted memory runs its deleter once, when the last tensor g
   }
   CHECK(calls == 1);
   CHECK(released == memory);
-  { from_blob(memory, {0, 3}, {.deleter = [&](void*) { ++calls; }}); }  // no elements, but memory to give back all the same
+  {
+    from_blob(memory, {0, 3}, {.deleter = [&](void*) { ++calls; }});
+  }  // no elements, but memory to give back all the same
   CHECK(calls == 2);
 }
 

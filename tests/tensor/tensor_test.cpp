@@ -63,15 +63,18 @@ TEST_CASE("tensor: creation") {
 
 TEST_CASE("tensor: errors of creation") {
   CHECK(throws<ShapeError>("empty: negative extent in shape [2, -1]", [] { empty({2, -1}); }) == "");
-  CHECK(throws<ShapeError>("empty: shape [4611686018427387904, 2] has more than 2^62 elements",
-                           [] { zeros({int64_t{1} << 62, 2}); }) == "");
+  CHECK(throws<ShapeError>("empty: shape [4611686018427387904, 2] has more than 2^62 elements", [] {
+          zeros({int64_t{1} << 62, 2});
+        }) == "");
   CHECK(throws<ShapeError>("tensor: 3 values do not fill shape [2, 2]", [] { tensor(Floats{1, 2, 3}, {2, 2}); }) == "");
   CHECK(throws<ShapeError>("tensor: rows of 2 and 1 values", [] { tensor({{1.f, 2.f}, {3.f}}); }) == "");
-  CHECK(throws<DeviceError>("device cpu:64 does not exist; CPU devices are cpu:0 to cpu:63", [] { empty({2}, {.device = "cpu:64"}); }) == "");
+  CHECK(throws<DeviceError>("device cpu:64 does not exist; CPU devices are cpu:0 to cpu:63",
+                            [] { empty({2}, {.device = "cpu:64"}); }) == "");
 }
 
 TEST_CASE("tensor: undefined and moved-from tensors say so") {
-  const std::string text = "tensor: this tensor is undefined (default-constructed or moved from); assign one before using it";
+  const std::string text =
+      "tensor: this tensor is undefined (default-constructed or moved from); assign one before using it";
   Tensor x;
   CHECK(!x.defined());
   CHECK(throws<Error>(text, [&] { x.shape(); }) == "");
@@ -79,7 +82,7 @@ TEST_CASE("tensor: undefined and moved-from tensors say so") {
   Tensor y = ones({2});
   const Tensor z = std::move(y);
   CHECK(z.defined());
-  CHECK(throws<Error>(text, [&] { y.numel(); }) == "");          // NOLINT: reading a moved-from tensor is the test
+  CHECK(throws<Error>(text, [&] { y.numel(); }) == "");  // NOLINT: reading a moved-from tensor is the test
   CHECK(throws<Error>(text, [&] { y + z; }) == "");
   CHECK(throws<Error>(text, [&] { z + y; }) == "");
   CHECK(throws<Error>(text, [&] { y.sum(); }) == "");
@@ -95,7 +98,8 @@ TEST_CASE("tensor: host values in logical order, converted") {
     CHECK(static_cast<float>(x.to_vector<Half>()[4]) == 4);
     CHECK(x[1][2].item<float>() == 5);
     CHECK(x[1][2].item<int>() == 5);
-    CHECK(throws<ShapeError>("item: the tensor has shape [2, 3]; item() needs exactly one element", [&] { x.item<float>(); }) == "");
+    CHECK(throws<ShapeError>("item: the tensor has shape [2, 3]; item() needs exactly one element",
+                             [&] { x.item<float>(); }) == "");
     CHECK(throws<ShapeError>("item: the tensor has shape [0]; …", [&] { empty({0}).item<float>(); }) == "");
     x.wait();
   }
@@ -105,10 +109,14 @@ TEST_CASE("tensor: typed addresses") {
   const Tensor x = counted({2, 3});
   CHECK(x.data<float>()[4] == 4);
   CHECK(x.slice(0, 1, 2).data<float>()[0] == 3);
-  CHECK(throws<DtypeError>("data: the tensor holds float32, not float64; convert with .to(dtype)", [&] { x.data<double>(); }) == "");
+  CHECK(throws<DtypeError>("data: the tensor holds float32, not float64; convert with .to(dtype)",
+                           [&] { x.data<double>(); }) == "");
   CHECK(throws<ShapeError>("data: a tensor of shape [3, 2] and strides [1, 3] is not dense in row-major order; use "
-                           ".contiguous(layout)", [&] { x.transpose().data<float>(); }) == "");
-  CHECK(throws<ShapeError>("data: …channels-last order…", [&] { counted({2, 3, 4, 5}).data<float>(Layout::channels_last); }) == "");
+                           ".contiguous(layout)",
+                           [&] { x.transpose().data<float>(); }) == "");
+  CHECK(throws<ShapeError>("data: …channels-last order…", [&] {
+          counted({2, 3, 4, 5}).data<float>(Layout::channels_last);
+        }) == "");
   CHECK_NOTHROW(counted({2, 3, 4, 5}).contiguous(Layout::channels_last).data<float>(Layout::channels_last));
 }
 
@@ -214,8 +222,11 @@ TEST_CASE("tensor: foreign memory, with strides") {
   CHECK(memory[7] == 7);
   CHECK(from_blob(nullptr, {0, 2}).numel() == 0);
   CHECK(throws<Error>("from_blob: null pointer for shape [2]", [] { from_blob(nullptr, {2}); }) == "");
-  CHECK(throws<ShapeError>("from_blob: shape [2, 3] with strides [1]", [&] { from_blob(memory, {2, 3}, {.strides = {1}}); }) == "");
-  CHECK(throws<ShapeError>("from_blob: negative stride in [-1]", [&] { from_blob(memory, {2}, {.strides = {-1}}); }) == "");
+  CHECK(throws<ShapeError>("from_blob: shape [2, 3] with strides [1]", [&] {
+          from_blob(memory, {2, 3}, {.strides = {1}});
+        }) == "");
+  CHECK(throws<ShapeError>("from_blob: negative stride in [-1]", [&] { from_blob(memory, {2}, {.strides = {-1}}); }) ==
+        "");
   int64_t numbers[] = {5, 6};
   CHECK(from_blob(numbers, {2}, {.dtype = DType::i64}).to_vector<int64_t>() == std::vector<int64_t>{5, 6});
 }

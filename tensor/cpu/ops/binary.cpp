@@ -1,5 +1,5 @@
-// Elementwise operations and comparisons of two operands. Rows whose operands are contiguous or constant run as vectors;
-// everything else passes through small buffers into the same loops, so that bits do not depend on the layout.
+// Elementwise operations and comparisons of two operands. Rows whose operands are contiguous or constant run as
+// vectors; everything else passes through small buffers into the same loops, so that bits do not depend on the layout.
 #include "weft/tensor/ops/binary.h"
 
 #include "weft/tensor/cpu/strided.h"
@@ -15,7 +15,7 @@ using Loop = void (*)(double p, int64_t n, const W* a, int64_t a_step, const W* 
 
 // Loops are code: constants have some of their own only where training spends its time.
 template <class W, class Out>
-constexpr bool has_constants = std::is_floating_point_v<W> && std::is_same_v<W, Out>;
+constexpr bool has_constants = std::is_floating_point_v<W>&& std::is_same_v<W, Out>;
 
 template <class Functor, class W, class Out>
 void loop(double p, int64_t n, const W* a, int64_t a_step, const W* b, int64_t b_step, Out* out) {
@@ -93,14 +93,15 @@ Collapsed dense(int64_t numel, int64_t b_stride) {
   return g;
 }
 
-// Many short rows, contiguous one after another, against one row that repeats (a bias per channel, channels-last): several
-// rows become one, against that row written several times.
+// Many short rows, contiguous one after another, against one row that repeats (a bias per channel, channels-last):
+// several rows become one, against that row written several times.
 template <class W>
 bool run_repeated(Loop<W, W> loop, double p, const Collapsed& g, const void* a, const void* b, void* out) {
   if (g.rank != 2) return false;
   const int64_t columns = g.extent[1];
   const auto has_strides = [&](int k, int64_t outer) { return g.stride[k][0] == outer && g.stride[k][1] == 1; };
-  const bool b_repeats = has_strides(1, columns) && has_strides(2, 0), a_repeats = has_strides(2, columns) && has_strides(1, 0);
+  const bool b_repeats = has_strides(1, columns) && has_strides(2, 0),
+             a_repeats = has_strides(2, columns) && has_strides(1, 0);
   if (columns > stage / 2 || !has_strides(0, columns) || !(a_repeats || b_repeats)) return false;
   const int64_t rows = stage / columns;
   W repeated[stage];
@@ -147,8 +148,8 @@ void compare(const CompareArgs& args, Stream) {
   dispatch_access(args.dtype, [&]<class W>(const Access<W>& access) {
     const W number = static_cast<W>(args.scalar);  // read with stride 0
     const Collapsed& g = args.geometry ? *args.geometry : dense(args.numel, args.b ? 1 : 0);
-    run(loop_of<W>(args.op), 0, g, args.a, access, args.b ? args.b : &number, args.b ? access : access_as<W, W>, args.out,
-        access_as<bool, bool>);
+    run(loop_of<W>(args.op), 0, g, args.a, access, args.b ? args.b : &number, args.b ? access : access_as<W, W>,
+        args.out, access_as<bool, bool>);
   });
 }
 

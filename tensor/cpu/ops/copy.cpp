@@ -18,9 +18,9 @@ int transposed_dimension(const Collapsed& g) {
   return -1;
 }
 
-// Tiles of a cache line of the dimension that is contiguous in x, by few enough of the one contiguous in y that their lines
-// stay in the cache also where they lie a power of two apart. Each goes through a small buffer, so that memory is read and
-// written in runs.
+// Tiles of a cache line of the dimension that is contiguous in x, by few enough of the one contiguous in y that their
+// lines stay in the cache also where they lie a power of two apart. Each goes through a small buffer, so that memory is
+// read and written in runs.
 template <int64_t tile, int64_t stretch, class T>
 WEFT_INLINE void transpose_tile(const T* x, int64_t x_step, T* y, int64_t y_step) {
   T buffer[tile * stretch];
@@ -67,7 +67,8 @@ void move(const CopyArgs& args) {
   const T* const x = static_cast<const T*>(args.x);
   T* const y = static_cast<T*>(args.y);
   if (!args.geometry) {
-    parallel_for(args.numel, grain, [=](int64_t begin, int64_t end) { move_run(x + begin, 1, y + begin, 1, end - begin); });
+    parallel_for(args.numel, grain,
+                 [=](int64_t begin, int64_t end) { move_run(x + begin, 1, y + begin, 1, end - begin); });
     return;
   }
   const Collapsed& geometry = *args.geometry;

@@ -13,13 +13,15 @@ void fill_as(const FillArgs& args) {
   const T value = static_cast<T>(args.bits);
   T* const y = static_cast<T*>(args.y);
   if (!args.geometry) {
-    parallel_for(args.numel, grain, [=](int64_t begin, int64_t end) { move_run(&value, 0, y + begin, 1, end - begin); });
+    parallel_for(args.numel, grain,
+                 [=](int64_t begin, int64_t end) { move_run(&value, 0, y + begin, 1, end - begin); });
     return;
   }
   const Collapsed& geometry = *args.geometry;
   const int64_t stride = geometry.stride[0][geometry.rank - 1];
   parallel_for(args.numel, grain, [=, &geometry](int64_t begin, int64_t end) {
-    for_rows<1>(geometry, begin, end, [=](const int64_t* offset, int64_t n) { move_run(&value, 0, y + offset[0], stride, n); });
+    for_rows<1>(geometry, begin, end,
+                [=](const int64_t* offset, int64_t n) { move_run(&value, 0, y + offset[0], stride, n); });
   });
 }
 

@@ -1,8 +1,8 @@
 // Sums on the host; maxima are in reduce_max.cpp.
 //
-// Note [Fixed chunks]: the reduced elements of every output are cut into chunks whose number depends on sizes alone; each
-// chunk is summed in one order (short runs in floats side by side, runs together in double), and chunks are added in
-// order. Threads only decide who computes which chunk, so bits never depend on them.
+// Note [Fixed chunks]: the reduced elements of every output are cut into chunks whose number depends on sizes alone;
+// each chunk is summed in one order (short runs in floats side by side, runs together in double), and chunks are added
+// in order. Threads only decide who computes which chunk, so bits never depend on them.
 #include "weft/tensor/ops/reduce.h"
 
 #include "weft/tensor/cpu/eights.h"
@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t grain = 32768;
 constexpr int64_t max_chunks = 64;
-constexpr int64_t width = 128;  // columns that are summed side by side
+constexpr int64_t width = 128;      // columns that are summed side by side
 constexpr int64_t run_length = 16;  // values added in a lane before it goes to the total
 
 /// What a sum of W is held in, beyond a short run of it.
@@ -112,10 +112,9 @@ class RowSum {
   }
   Total<W> chunk(const void* x, int64_t c) const {
     Total<W> total = 0;
-    for_rows<1>(reduced_, reduced_.numel * c / chunks_, reduced_.numel * (c + 1) / chunks_,
-                [&](const int64_t* offset, int64_t n) {
-                  total += sum_stretch(sum_, sum_.access.at(x, offset[0]), step_, n);
-                });
+    for_rows<1>(
+        reduced_, reduced_.numel * c / chunks_, reduced_.numel * (c + 1) / chunks_,
+        [&](const int64_t* offset, int64_t n) { total += sum_stretch(sum_, sum_.access.at(x, offset[0]), step_, n); });
     return total;
   }
   // Few outputs of many elements: all cores work on one of them.
@@ -136,8 +135,8 @@ class RowSum {
   int64_t step_, chunks_;
 };
 
-// The last kept dimension is contiguous: tiles of its outputs are summed side by side, down the rows. Where rows are short
-// and follow each other without a gap, `fold` of them count as one, folded together at the end.
+// The last kept dimension is contiguous: tiles of its outputs are summed side by side, down the rows. Where rows are
+// short and follow each other without a gap, `fold` of them count as one, folded together at the end.
 template <class W>
 class ColumnSum {
  public:
@@ -204,9 +203,8 @@ class ColumnSum {
     const int64_t wide = columns(piece);
     const void* const x = sum_.at(offset_of(kept_, 0, piece / tiles_) + first(piece));
     for (int64_t j = 0; j < wide * fold_; ++j) total[j] = 0;
-    for_rows<1>(rows_, rows_.numel * c / chunks_, rows_.numel * (c + 1) / chunks_, [&](const int64_t* offset, int64_t n) {
-      add_rows(sum_.access.at(x, offset[0]), n, wide, total);
-    });
+    for_rows<1>(rows_, rows_.numel * c / chunks_, rows_.numel * (c + 1) / chunks_,
+                [&](const int64_t* offset, int64_t n) { add_rows(sum_.access.at(x, offset[0]), n, wide, total); });
     for (int64_t f = 1; f < fold_; ++f)
       for (int64_t j = 0; j < wide; ++j) total[j] += total[f * wide + j];
   }

@@ -36,7 +36,8 @@ Best<W> best_of_few(const W* v, int64_t n) {
   return best;
 }
 
-// The best of n >= 8 elements: eight columns are searched side by side; the last eight may reach back over elements seen.
+// The best of n >= 8 elements: eight columns are searched side by side; the last eight may reach back over elements
+// seen.
 template <class W>
 Best<W> best_of_many(const W* v, int64_t n) {
   using Numbers = Eight<NumberLike<W>>;
@@ -133,7 +134,8 @@ void max_rows(const Max<W>& max) {
     const void* const x = max.at(offset_of(kept, 0, k));
     Best<W> best[max_chunks];
     parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t c = begin; c < end; ++c) best[c] = best_of(x, reduced.numel * c / chunks, reduced.numel * (c + 1) / chunks);
+      for (int64_t c = begin; c < end; ++c)
+        best[c] = best_of(x, reduced.numel * c / chunks, reduced.numel * (c + 1) / chunks);
     });
     for (int64_t c = 1; c < chunks; ++c)
       if (beats(best[c].value, best[0].value)) best[0] = best[c];

@@ -1,5 +1,5 @@
-// Elementwise operations of one operand: one loop per functor, order and wide type; narrow elements pass through buffers, so
-// that they need no loops of their own.
+// Elementwise operations of one operand: one loop per functor, order and wide type; narrow elements pass through
+// buffers, so that they need no loops of their own.
 #include "weft/tensor/ops/unary.h"
 
 #include "weft/tensor/cpu/strided.h"
@@ -43,8 +43,9 @@ void run(const UnaryArgs& args, const Access<W>& access) {
   parallel_for(args.numel, grain, [&args, &access, loop](int64_t begin, int64_t end) {
     const auto at = [&](const void* x, int64_t i) { return x ? access.at(x, i) : nullptr; };
     if (access.native) {
-      loop(args.p, args.q, end - begin, static_cast<const W*>(at(args.s, begin)), static_cast<const W*>(at(args.dy, begin)),
-           static_cast<const W*>(at(args.g, begin)), static_cast<W*>(access.at(args.out, begin)));
+      loop(args.p, args.q, end - begin, static_cast<const W*>(at(args.s, begin)),
+           static_cast<const W*>(at(args.dy, begin)), static_cast<const W*>(at(args.g, begin)),
+           static_cast<W*>(access.at(args.out, begin)));
       return;
     }
     W s[stage], dy[stage], g[stage];
