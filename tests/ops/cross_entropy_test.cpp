@@ -121,6 +121,18 @@ OP_TABLE(cross_entropy) {
       .error<ShapeError>("no classes", "cross_entropy: logits of shape [2, 0] have no classes", [] {
         cross_entropy(ones({2, 0}), zeros({2}, {.dtype = DType::i64}));
       });
+  table.op("cross_entropy_sum")
+      .row("sum over weight is the mean", {input({3, 4, 6}), input({3, 6}).labels(4), weights(4)},
+           [](const Tensors& v) {
+             const CrossEntropySum part = cross_entropy_sum(v[0], v[1], {.ignore_label = 2, .weights = v[2]});
+             return part.sum / part.weight;
+           },
+           naive(no_two), {.dtypes = wide})
+      .row("no positions", {input({0, 5}), input({0}).labels(5)},
+           [](const Tensors& v) { return cross_entropy_sum(v[0], v[1]).sum; }, naive(sum), {.dtypes = wide})
+      .error<ShapeError>("labels", "cross_entropy: labels of shape [2, 3] …", [] {
+        cross_entropy_sum(ones({2, 3}), zeros({2, 3}, {.dtype = DType::i64}));
+      });
 }
 
 TEST_CASE("cross_entropy: a label that is no class is an error that says where") {
