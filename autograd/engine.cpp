@@ -91,7 +91,8 @@ Engine::~Engine() {
     node->pass_.store(nullptr, std::memory_order_release);
   };
   for (Node* node : order_) clean(node);
-  for (const Tensor& head : heads_) clean(edge_of(head).node.raw());  // held to the end, see run_serially()
+  for (const Tensor& head : heads_)
+    if (const Edge edge = edge_of(head); edge.node) clean(edge.node.raw());  // held to the end, see run_serially()
   for (Queue& queue : queues_) std::for_each(queue.heap.begin(), queue.heap.end(), clean);
 }
 

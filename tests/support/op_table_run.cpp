@@ -235,7 +235,9 @@ class Run {
     for (size_t i = 0; i < dxs.size(); ++i) {
       if (!dxs[i].defined() || !dxs[i].requires_grad()) continue;
       heads.push_back(dxs[i]);
-      const Array u = make_values(input(dxs[i].shape()).range(-1, 1), seed_for(row_.name + "#u" + std::to_string(i)));
+      // Whole numbers where the row is exact: then sums are, in whatever order a device takes them.
+      const Input recipe = options_.exact ? input(dxs[i].shape()).integers(-2, 2) : input(dxs[i].shape()).range(-1, 1);
+      const Array u = make_values(recipe, seed_for(row_.name + "#u" + std::to_string(i)));
       us.push_back(make_tensor(rounded(u, rounded_to), dxs[i].dtype(), s.device));
     }
     if (heads.empty()) return {};
