@@ -224,6 +224,8 @@ double Event::elapsed_ms(const Event& start) const {
   WEFT_CHECK(Error, handle_ && start.handle_ && timing_ && start.timing_,
              "elapsed_ms: both events must have been recorded with timing = true");
   WEFT_CHECK(DeviceError, device_ == start.device_, "elapsed_ms: events of ", start.device_, " and ", device_);
+  start.synchronize();
+  synchronize();
   return backend(device_.type).elapsed_ms(start.handle_, handle_, device_.index);
 }
 

@@ -8,6 +8,7 @@
 #include "weft/cuda/ops/conv2d_plain.h"
 #include "weft/cuda/options.h"
 #include "weft/cuda/workspace.h"
+#include "weft/tensor/ops/copy.h"
 
 namespace weft::cuda {
 
@@ -22,6 +23,30 @@ void by_plan(const Conv2dArgs& args, Dnn& dnn, Stream stream) {
   if (args.bias) conv2d_bias(args, stream);
 }
 
+// A 16-bit forward pass with bias must round once, after the bias. Operands of 16 bits are exact in TF32, so the pass
+// runs on their f32 copies at the rate of TF32, and its f32 result takes the bias before it is rounded.
+void by_plan_rounding_once(const Conv2dArgs& args, Dnn& dnn, Stream stream) {
+  const auto widen = [&](const void* from, const Workspace& to, int64_t numel) {
+    copy_kernel({args.dtype, DType::f32, numel, from, to.data(), nullptr}, stream);
+  };
+  const int64_t xs = args.n * args.h * args.w * args.c, ys = args.n * args.oh * args.ow * args.o;
+  const int64_t ws = args.o * args.kh * args.kw * (args.c / args.groups);
+  const auto space = [&](int64_t numel) { return Workspace(static_cast<size_t>(numel) * sizeof(float), stream); };
+  const Workspace x = space(xs), w = space(ws), y = space(ys), bias = space(args.o);
+  widen(args.x_data, x, xs);
+  widen(args.w_data, w, ws);
+  widen(args.bias, bias, args.o);
+  Conv2dArgs wide = args;
+  wide.dtype = DType::f32;
+  wide.allow_tf32 = true;
+  wide.x_data = x.data();
+  wide.w_data = w.data();
+  wide.y_data = y.data();
+  wide.bias = bias.data();
+  by_plan(wide, dnn, stream);
+  copy_kernel({DType::f32, args.dtype, ys, y.data(), args.y_data, nullptr}, stream);
+}
+
 void conv2d(const Conv2dArgs& args, Stream stream) {
   const int64_t images = plain_convolution() ? 0 : images_at_once(args);
   if (images == 0) return conv2d_plain(args, stream);
@@ -29,8 +54,11 @@ void conv2d(const Conv2dArgs& args, Stream stream) {
   Dnn& dnn = leased<Dnn>(stream.device.index);
   note_operation(stream.device.index, "conv2d");
   check(cudnnSetStream(dnn.handle(), native(stream)), "conv2d");
-  for (int64_t first = 0; first < args.n; first += images)
-    by_plan(images_of(args, first, std::min(images, args.n - first)), dnn, stream);
+  const bool rounds_twice = args.bias && size_of(args.dtype) == 2;
+  for (int64_t first = 0; first < args.n; first += images) {
+    const Conv2dArgs part = images_of(args, first, std::min(images, args.n - first));
+    rounds_twice ? by_plan_rounding_once(part, dnn, stream) : by_plan(part, dnn, stream);
+  }
 }
 
 }  // namespace
