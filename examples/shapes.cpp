@@ -1,7 +1,7 @@
 // Trains a segmentation net data-parallel on generated pictures of discs, squares and triangles, then shows what it
 // sees.
 //
-//   shapes [steps] [devices…]        shapes 120 cpu:0 cpu:1
+//   shapes [steps] [devices…]        shapes 200 cpu:0 cpu:1
 #include <weft/nn/nn.h>
 #include <weft/parallel/backward.h>
 #include <weft/parallel/data_parallel.h>
@@ -43,12 +43,15 @@ Batch make_batch(int64_t n, std::mt19937& random) {
       int kind;
       float x, y, r, colour[3];
     } shapes[3];
-    for (Shape& s : shapes)
+    for (Shape& s : shapes) {
       s = {1 + static_cast<int>(unit(random) * 3),
            8 + 32 * unit(random),
            8 + 32 * unit(random),
            6 + 7 * unit(random),
-           {unit(random), unit(random), unit(random)}};
+           {}};
+      for (int c = 0; c < 3; ++c)
+        s.colour[c] = 0.7f * unit(random) + (c == s.kind - 1 ? 0.3f : 0.f);  // a hint, no more
+    }
     for (int64_t y = 0; y < size; ++y)
       for (int64_t x = 0; x < size; ++x) {
         float colour[3] = {0.5f, 0.5f, 0.5f};
@@ -77,15 +80,15 @@ struct Block : nn::Module {
 
 // Half resolution in the middle, a skip across it.
 struct Net : nn::Module {
-  Block first{3, 16}, second{16, 32}, wide{32, 32, 2}, wider{32, 32, 4}, last{48, 16};
+  Block first{3, 16}, second{16, 32}, wide{32, 32, 2}, wider{32, 32, 4}, widest{32, 32, 6}, last{48, 16};
   nn::Conv2d head{16, classes, {.kernel = 1}};
-  WEFT_MEMBERS(first, second, wide, wider, last, head)
+  WEFT_MEMBERS(first, second, wide, wider, widest, last, head)
   Tensor forward(const Tensor& x) const {
-    const Tensor fine = first.forward(x);                                   // [N, 16, H, W]
-    const Tensor coarse = second.forward(max_pool2d(fine, {.kernel = 2}));  // [N, 32, H/2, W/2]
-    const Tensor context = wider.forward(wide.forward(coarse));             // [N, 32, H/2, W/2]
-    const Tensor up = resize(context, Pair(x.size(2), x.size(3)));          // [N, 32, H, W]
-    return head(last.forward(concat({fine, up}, 1)));                       // [N, classes, H, W]
+    const Tensor fine = first.forward(x);                                        // [N, 16, H, W]
+    const Tensor coarse = second.forward(max_pool2d(fine, {.kernel = 2}));       // [N, 32, H/2, W/2]
+    const Tensor context = widest.forward(wider.forward(wide.forward(coarse)));  // [N, 32, H/2, W/2]
+    const Tensor up = resize(context, Pair(x.size(2), x.size(3)));               // [N, 32, H, W]
+    return head(last.forward(concat({fine, up}, 1)));                            // [N, classes, H, W]
   }
 };
 
@@ -141,7 +144,7 @@ void progress(int step, int steps, double loss, double seconds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int steps = argc > 1 ? std::atoi(argv[1]) : 120;
+  const int steps = argc > 1 ? std::atoi(argv[1]) : 200;
   std::vector<Device> devices;
   for (int i = 2; i < argc; ++i) devices.emplace_back(argv[i]);
   if (devices.empty()) devices = available_devices();
