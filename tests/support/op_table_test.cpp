@@ -2,10 +2,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <regex>
 #include <set>
 
 #include "tests/support/hooks.h"
@@ -40,10 +40,18 @@ std::vector<std::string> op_stems() {
   return stems;
 }
 
+// The name in "Tensor name(…", "PerDevice<Tensor> name(…" and the like at the beginning of a line, else nothing.
+std::string declared_name(const std::string& line) {
+  const size_t open = line.find('('), space = line.rfind(' ', open);
+  if (open == std::string::npos || space == std::string::npos || space == 0 || !std::isupper(line[0])) return {};
+  const std::string type = line.substr(0, space), name = line.substr(space + 1, open - space - 1);
+  const bool one_type = type.find(' ') == std::string::npos || type.back() == '>';
+  return one_type && !name.empty() && std::islower(name[0]) ? name : std::string();
+}
+
 // Names of the recorded functions: declared in autograd/ops/*.h outside namespace autograd, or listed in pointwise.h.
 std::vector<std::string> recorded_names() {
   std::set<std::string> names;
-  const std::regex declaration(R"(^[A-Z]\w*(?:<[^>]*>)? ([a-z]\w*)\(.*)");
   for (const auto& entry : std::filesystem::directory_iterator(source_path("autograd/ops"))) {
     if (entry.path().extension() != ".h") continue;
     std::ifstream file(entry.path());
@@ -51,8 +59,8 @@ std::vector<std::string> recorded_names() {
     for (std::string line; std::getline(file, line);) {
       if (line.find("namespace autograd {") != std::string::npos) inner = true;
       if (line.find("}  // namespace autograd") != std::string::npos) inner = false;
-      std::smatch match;
-      if (!inner && std::regex_match(line, match, declaration)) names.insert(match[1]);
+      const std::string name = declared_name(line);
+      if (!inner && !name.empty()) names.insert(name);
     }
   }
 #define WEFT_INSERT(Functor, name) names.insert(#name);
