@@ -27,7 +27,7 @@ struct Pool::Item {
 struct Pool::State {
   std::mutex mutex;
   std::condition_variable changed;
-  std::map<Ticket, Item> items;  // not fetched yet
+  std::map<Ticket, std::shared_ptr<Item>> items;  // not fetched yet; a cancelled one may be before its worker sees it
   Ticket next = 0;
   int waiting = 0;  // for a worker
   bool closed = false;
@@ -36,16 +36,18 @@ struct Pool::State {
   int running = 0;
 
   // Runs one item as its round's `rank`.
-  void run(Ticket ticket, const std::function<void()>& job, const Context& context, const std::shared_ptr<Round>& round,
+  void run(Item& item, const std::function<void()>& job, const Context& context, const std::shared_ptr<Round>& round,
            int rank, bool serial_init) {
     std::unique_lock lock(mutex);
-    Item& item = items.at(ticket);
     const Device device = item.device;
     const bool first = serial_init && std::find(begun.begin(), begun.end(), device) == begun.end();
     changed.wait(lock, [&] { return !alone && (!first || running == 0); });
     --waiting;
     if (item.status == Item::Status::cancelled) {
       changed.notify_all();
+      lock.unlock();
+      const Error cancelled("Parallel: an item of this round was cancelled before it started");
+      if (round->group) round->group->leave(rank, std::make_exception_ptr(cancelled));
       return;
     }
     item.status = Item::Status::running;
@@ -129,15 +131,16 @@ Pool::Ticket Pool::put(std::optional<Device> device, int64_t samples, std::funct
   const std::shared_ptr<Round> round = round_for(samples, context, rank);
   const Ticket ticket = state_->next++;
   const size_t worker = workers_.empty() ? 0 : choose(device);
-  Item& item = state_->items[ticket];
-  item.device = workers_.empty() ? device.value_or(current_device()) : workers_[worker]->device();
-  item.result = std::move(result);
+  const auto item = std::make_shared<Item>();
+  item->device = workers_.empty() ? device.value_or(current_device()) : workers_[worker]->device();
+  item->result = std::move(result);
+  state_->items[ticket] = item;
   next_worker_ = worker + 1;
   ++state_->waiting;
   lock.unlock();
   const bool serial = options_.serial_init && !workers_.empty();
-  auto work = [state = state_, ticket, job = std::move(job), context, round, rank, serial] {
-    state->run(ticket, job, context, round, rank, serial);
+  auto work = [state = state_, item, job = std::move(job), context, round, rank, serial] {
+    state->run(*item, job, context, round, rank, serial);
   };
   if (workers_.empty())
     work();
@@ -150,15 +153,17 @@ Pool::Result Pool::fetch(std::unique_lock<std::mutex>& lock, Ticket ticket, std:
   const auto found = state_->items.find(ticket);
   WEFT_CHECK(Error, found != state_->items.end(), "Parallel: ticket ", ticket,
              " is unknown or its result was fetched before");
-  Item& item = found->second;
-  const auto ready = [&] { return item.status == Item::Status::done || item.status == Item::Status::cancelled; };
+  const std::shared_ptr<Item> kept = found->second;
+  Item& item = *kept;
+  const auto ready = [&] { return item.status >= Item::Status::done; };
   WEFT_CHECK(Error, state_->changed.wait_for(lock, patience, ready), "Parallel: the worker of ", item.device,
              " has not finished item ", ticket, " within ", patience.count() / 1000, " s");
   const std::exception_ptr error = item.error;
   const bool cancelled = item.status == Item::Status::cancelled;
   Result result = std::move(item.result);
-  state_->items.erase(found);
+  const bool mine = state_->items.erase(ticket) == 1;
   lock.unlock();
+  WEFT_CHECK(Error, mine, "Parallel: the result of ticket ", ticket, " was fetched by another thread");
   WEFT_CHECK(Error, !cancelled, "Parallel: item ", ticket, " was cancelled before it started");
   if (error) std::rethrow_exception(error);
   return result;
@@ -181,7 +186,7 @@ Pool::Result Pool::wait_any() {
   Ticket ticket = 0;
   const auto any = [&] {
     for (const auto& [t, item] : state_->items)
-      if (item.status >= Item::Status::done) return ticket = t, true;
+      if (item->status >= Item::Status::done) return ticket = t, true;
     return false;
   };
   WEFT_CHECK(Error, state_->changed.wait_for(lock, options_.deadline, any), "Parallel: none of ", state_->items.size(),
@@ -195,7 +200,7 @@ Pool::Result Pool::wait_next_for(std::chrono::milliseconds duration) {
   const Ticket ticket = state_->items.begin()->first;
   const auto ready = [&] {
     const auto found = state_->items.find(ticket);
-    return found == state_->items.end() || found->second.status >= Item::Status::done;
+    return found == state_->items.end() || found->second->status >= Item::Status::done;
   };
   if (!state_->changed.wait_for(lock, duration, ready)) return nullptr;
   return fetch(lock, ticket, options_.deadline);
@@ -211,7 +216,9 @@ std::vector<Pool::Result> Pool::wait_all() {
   }
   for (size_t i = 0; i < tickets.size(); ++i) {
     std::unique_lock lock(state_->mutex);
-    const Device device = state_->items.at(tickets[i]).device;
+    const auto found = state_->items.find(tickets[i]);
+    if (found == state_->items.end()) continue;  // fetched by another thread meanwhile
+    const Device device = found->second->device;
     try {
       results.push_back(fetch(lock, tickets[i], options_.deadline));
     } catch (...) {
@@ -235,7 +242,7 @@ void Pool::close() {
 void Pool::cancel() {
   const std::lock_guard lock(state_->mutex);
   for (auto& [ticket, item] : state_->items)
-    if (item.status == Item::Status::waiting) item.status = Item::Status::cancelled;
+    if (item->status == Item::Status::waiting) item->status = Item::Status::cancelled;
   state_->changed.notify_all();
 }
 

@@ -76,11 +76,11 @@ Dims memory_order(int rank, Layout layout) {
 Strides strides_of(const Shape& shape, Layout layout) {
   const Dims order = memory_order(shape.rank(), layout);
   Strides strides = Dims::filled(shape.rank(), 1);
-  int64_t stride = 1;
+  uint64_t stride = 1;  // may wrap for a shape that numel_of() refuses
   for (int i = shape.rank() - 1; i >= 0; --i) {
     const int dim = static_cast<int>(order[i]);
-    strides[dim] = stride;
-    stride *= std::max<int64_t>(shape[dim], 1);
+    strides[dim] = static_cast<int64_t>(stride);
+    stride *= static_cast<uint64_t>(std::max<int64_t>(shape[dim], 1));
   }
   return strides;
 }
