@@ -7,7 +7,9 @@
 #include "weft/autograd/record.h"
 #include "weft/autograd/record_scope.h"
 #include "weft/nn/nn.h"
+#include "weft/nn/optim/clip.h"
 #include "weft/nn/optim/optimizer.h"
+#include "weft/nn/optim/schedule.h"
 #include "weft/ops.h"  // every file of autograd/ops/; written by the build
 #include "weft/parallel/backward.h"
 #include "weft/parallel/data_parallel.h"

@@ -1,9 +1,10 @@
 #include "weft/parallel/trainer.h"
 
-#include <map>
+#include <algorithm>
 
-#include "weft/autograd/node.h"
 #include "weft/autograd/record_scope.h"
+#include "weft/nn/optim/clip.h"
+#include "weft/parallel/trainer_slot.h"
 #include "weft/tensor/collective.h"
 #include "weft/tensor/ops/binary.h"
 #include "weft/tensor/ops/copy.h"
@@ -21,40 +22,30 @@ Tensor flat(const Tensor& x) { return ops::view(x, {x.numel()}, {1}, x.impl().of
 
 }  // namespace
 
-struct Trainer::Slot {
-  nn::Parameter parameter;
-  std::vector<Device> devices;
-  std::vector<uint64_t> seen;     // writes of each copy's gradient when it was last used
-  std::vector<uint64_t> reduced;  // the same when it was last summed
-  std::vector<Tensors> states;    // of each copy
-
-  autograd::Leaf* leaf(int place) const { return autograd::leaf_of(parameter.at(place)); }
-  bool fresh(int place) const {
-    const autograd::Leaf* l = leaf(place);
-    return l && l->grad().defined() && l->writes() > seen[static_cast<size_t>(place)];
-  }
-  bool any_fresh() const {
-    for (int i = 0; i < parameter.places(); ++i)
-      if (fresh(i)) return true;
-    return false;
-  }
-  bool all_reduced() const {
-    for (int i = 0; i < parameter.places(); ++i)
-      if (leaf(i)->writes() != reduced[static_cast<size_t>(i)]) return false;
-    return true;
-  }
-};
-
 Trainer::Trainer(std::vector<nn::Parameter> parameters, std::unique_ptr<nn::optim::Optimizer> optimizer,
                  const TrainerOptions& options)
-    : optimizer_(std::move(optimizer)), options_(options) {
-  for (nn::Parameter& p : parameters) {
-    if (p.request() == GradReq::null) continue;
-    const auto places = static_cast<size_t>(p.places());
-    slots_.push_back({p, p.devices(), std::vector<uint64_t>(places), std::vector<uint64_t>(places), {}});
-    WEFT_CHECK(DeviceError, slots_.back().devices == slots_.front().devices, "Trainer: parameter '",
-               slots_.front().parameter.name(), "' is on ", slots_.front().devices.size(), " devices, '", p.name(),
-               "' on ", places, " or others; place them alike with module.to(devices)");
+    : Trainer(std::vector<nn::optim::ParameterGroup>{{.parameters = std::move(parameters)}}, std::move(optimizer),
+              options) {}
+
+Trainer::Trainer(std::vector<nn::optim::ParameterGroup> groups, std::unique_ptr<nn::optim::Optimizer> optimizer,
+                 const TrainerOptions& options)
+    : optimizer_(std::move(optimizer)),
+      options_(options),
+      groups_(std::move(groups)),
+      first_lr_(optimizer_->learning_rate()) {
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    WEFT_CHECK(Error, !groups_[g].lr || first_lr_ > 0, "Trainer: group ", g, " has a learning rate of ", *groups_[g].lr,
+               ", the optimizer one of 0; give the optimizer a positive one");
+    for (const nn::Parameter& p : groups_[g].parameters) {
+      for (const Slot& slot : slots_)
+        WEFT_CHECK(Error, !slot.parameter.same(p), "Trainer: parameter '", p.name(), "' is listed in group ",
+                   slot.group, " and again in group ", g);
+      if (p.request() == GradReq::null) continue;
+      slots_.push_back({.parameter = p, .group = g, .devices = p.devices()});
+      WEFT_CHECK(DeviceError, slots_.back().devices == slots_.front().devices, "Trainer: parameter '",
+                 slots_.front().parameter.name(), "' is on ", slots_.front().devices.size(), " devices, '", p.name(),
+                 "' on ", p.places(), " or others; place them alike with module.to(devices)");
+    }
   }
   WEFT_CHECK(Error, !slots_.empty(), "Trainer: no parameters that take gradients");
   place_states();
@@ -64,34 +55,13 @@ Trainer::~Trainer() = default;
 Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 
-double Trainer::learning_rate() const { return optimizer_->learning_rate(); }
-void Trainer::set_learning_rate(double lr) { optimizer_->set_learning_rate(lr); }
-int64_t Trainer::steps() const { return steps_; }
-
-// States where the parameters are: made at first, moved after module.to() placed the parameters elsewhere.
-void Trainer::place_states() {
-  for (Slot& slot : slots_) {
-    const std::vector<Device> devices = slot.parameter.devices();
-    if (!slot.states.empty() && devices == slot.devices) continue;
-    std::vector<Tensors> states;
-    for (int i = 0; i < slot.parameter.places(); ++i) {
-      Tensors state = optimizer_->make_state(slot.parameter.at(i));
-      for (size_t k = 0; k < state.size() && !slot.states.empty(); ++k) ops::copy(state[k], slot.states[0][k]);
-      states.push_back(std::move(state));
-    }
-    slot.states = std::move(states);
-    if (devices == slot.devices) continue;
-    slot.devices = devices;
-    slot.seen.assign(devices.size(), 0);
-    slot.reduced.assign(devices.size(), 0);
-  }
-}
-
 std::vector<Trainer::Slot*> Trainer::fresh_slots() {
   WEFT_CHECK(Error, !broken_, "step: copies of the parameters differ since an update failed; load a state first");
+  WEFT_CHECK(AutogradError, pauses_ == 0, "step: gradients gather under no_sync(); end its scope first");
   place_states();
   std::vector<Slot*> fresh;
   for (Slot& slot : slots_) {
+    if (!slot.trained()) continue;
     for (int i = 0; i < slot.parameter.places(); ++i)
       WEFT_CHECK(AutogradError, !slot.leaf(i)->stale(), "step: the gradient of '", slot.parameter.name(), "' on ",
                  slot.devices[static_cast<size_t>(i)],
@@ -148,8 +118,13 @@ void Trainer::allreduce_grads() {
   int64_t bytes = 0;
   for (auto slot = fresh.rbegin(); slot != fresh.rend();
        ++slot) {  // reverse order of registration: as backward makes them
-    if ((*slot)->parameter.places() == 1 || (*slot)->all_reduced()) continue;
     const nn::Parameter& p = (*slot)->parameter;
+    if (p.places() == 1 || (*slot)->all_hold_sums()) continue;
+    for (int i = 0; i < p.places(); ++i)
+      WEFT_CHECK(AutogradError, !(*slot)->is_reduced(i) || (p.request() == GradReq::write && !(*slot)->holds_sum(i)),
+                 "allreduce_grads: a backward pass changed gradients of '", p.name(),
+                 "' that were already summed over devices; call step() or zero_grad() before it, or gather gradients "
+                 "with no_sync() or GradReq::add before they are summed");
     const int64_t size = p.numel() * size_of(p.dtype());
     const int64_t limit =
         buckets.size() <= 1 ? std::min(first_bucket_bytes, options_.bucket_bytes) : options_.bucket_bytes;
@@ -196,13 +171,21 @@ void Trainer::update(double n) {
       if (i > 0 && slot->devices[place] == slot->devices[place - 1]) continue;  // ranks on one device share the value
       const Tensor& value = slot->parameter.at(i);
       const Tensor gradient = slot->fresh(i) ? slot->leaf(i)->grad().detach() : zeros_like(value.detach());
+      const nn::optim::ParameterGroup& group = groups_[slot->group];
+      const double rate = (group.lr ? *group.lr / first_lr_ : 1) * group.lr_mult;
       updates[place].push_back({value.detach(), nn::optim::dense_gradient(gradient, value), slot->states[place],
-                                slot->parameter.lr_mult(), slot->parameter.wd_mult()});
+                                slot->parameter.lr_mult() * rate, slot->parameter.wd_mult() * group.wd_mult,
+                                group.weight_decay});
     }
   commit(updates, n);
   ++steps_;
   for (Slot* slot : fresh)
     for (int i = 0; i < slot->parameter.places(); ++i) slot->seen[static_cast<size_t>(i)] = slot->leaf(i)->writes();
+  for (Slot& slot : slots_)
+    if (slot.accumulating) {
+      slot.request(GradReq::write);
+      slot.accumulating = false;
+    }
 }
 
 // Launches only. What failed on one device is copied from one where it did not.
@@ -232,42 +215,26 @@ void Trainer::commit(const std::vector<std::vector<nn::optim::Update>>& updates,
   broken_ = false;
 }
 
+std::vector<nn::Parameter> Trainer::trained() const {
+  std::vector<nn::Parameter> parameters;
+  for (const Slot& slot : slots_)
+    if (slot.trained() && slot.any_fresh()) parameters.push_back(slot.parameter);
+  return parameters;
+}
+
+double Trainer::clip_grad_norm(double max_norm, double n) {
+  allreduce_grads();
+  return nn::optim::clip_grad_norm(trained(), max_norm * n) / n;
+}
+
+void Trainer::clip_grad_value(double limit, double n) {
+  allreduce_grads();
+  nn::optim::clip_grad_value(trained(), limit * n);
+}
+
 void Trainer::step(double n) {
   allreduce_grads();
   update(n);
-}
-
-std::vector<std::pair<std::string, Tensor>> Trainer::state() const {
-  std::vector<std::pair<std::string, Tensor>> all;
-  all.emplace_back("steps", tensor<int64_t>(steps_, Device()));
-  const std::vector<std::string> names = optimizer_->state_names();
-  for (const Slot& slot : slots_)
-    for (size_t k = 0; k < names.size(); ++k)
-      all.emplace_back(slot.parameter.name() + "." + names[k], ops::clone(ops::to(slot.states[0][k], Device())));
-  return all;
-}
-
-void Trainer::load_state(const std::vector<std::pair<std::string, Tensor>>& state) {
-  place_states();
-  std::map<std::string, Tensor> given(state.begin(), state.end());
-  const std::vector<std::string> names = optimizer_->state_names();
-  std::string wrong = given.count("steps") ? "" : " steps is missing.";
-  for (const Slot& slot : slots_)
-    for (size_t k = 0; k < names.size(); ++k) {
-      const std::string name = slot.parameter.name() + "." + names[k];
-      const auto found = given.find(name);
-      if (found == given.end())
-        wrong += " " + name + " is missing.";
-      else if (found->second.shape() != slot.parameter.shape())
-        wrong += weft::detail::concat(" ", name, " has shape ", found->second.shape(), ", not ", slot.parameter.shape(),
-                                      ".");
-    }
-  WEFT_CHECK(CheckpointError, wrong.empty(), "load_state: the state does not fit:", wrong, " Nothing was changed");
-  for (Slot& slot : slots_)
-    for (Tensors& copy : slot.states)
-      for (size_t k = 0; k < names.size(); ++k) ops::copy(copy[k], given[slot.parameter.name() + "." + names[k]]);
-  steps_ = given["steps"].item<int64_t>();
-  broken_ = false;
 }
 
 }  // namespace weft::parallel

@@ -27,24 +27,58 @@ class Trainer {
   Trainer(Trainer&&) noexcept;
   Trainer& operator=(Trainer&&) noexcept;
 
+  /// The same for parameters with settings of their own.
+  template <class Opt>
+  Trainer(std::vector<nn::optim::ParameterGroup> groups, const Opt& optimizer, const TrainerOptions& options = {})
+      : Trainer(std::move(groups), optimizer.clone(), options) {}
+  Trainer(std::vector<nn::optim::ParameterGroup> groups, std::unique_ptr<nn::optim::Optimizer> optimizer,
+          const TrainerOptions& options = {});
+
   /// allreduce_grads() and update(n). `n` divides the gradients: 1 for losses that add up to the loss of the batch, the
   /// batch size for losses that are sums over samples. If it throws, values of all copies and the optimizer's state are
   /// as before.
   void step(double n = 1);
   /// Sums the fresh gradients of every parameter over its copies; all copies then hold the sum. Copies without one
-  /// count as zero. Throws AutogradError `step: no fresh gradient for 'fc.weight' …` before anything is changed.
+  /// count as zero. A second call before the next backward pass does nothing. Throws AutogradError, before anything is
+  /// changed: `step: no fresh gradient for 'fc.weight' …`; or a backward pass changed some of the sums.
   void allreduce_grads();
   /// The optimizer's step on every copy, from the gradients as they are. Throws before anything is changed.
   void update(double n = 1);
 
+  /// allreduce_grads(), then nn::optim::clip_grad_norm or clip_grad_value on gradients divided by n. The norm is the
+  /// one before, of the gradients of the batch, whatever the number of devices.
+  double clip_grad_norm(double max_norm, double n = 1);
+  void clip_grad_value(double limit, double n = 1);
+
+  /// Gradients of several passes add up until the next update, although the parameters ask for `write`:
+  ///   for (auto& part : parts) { auto scope = trainer.no_sync();  …record, backward… }
+  ///   trainer.step();
+  /// A scope covers forward and backward passes; gradients that were not used yet count, those of the last step do not.
+  /// Further passes after the scope add up as well. Steps inside are an AutogradError. The trainer must not move
+  /// meanwhile.
+  class NoSync {
+   public:
+    explicit NoSync(Trainer& trainer);
+    ~NoSync();
+    NoSync(const NoSync&) = delete;
+    NoSync& operator=(const NoSync&) = delete;
+
+   private:
+    Trainer& trainer_;
+  };
+  [[nodiscard]] NoSync no_sync() { return NoSync(*this); }
+  /// Drops all gradients, and with them the sums of allreduce_grads() and what no_sync() gathered.
+  void zero_grad();
+
+  /// Settings of group i, read at every step; its list of parameters is not looked at again.
+  nn::optim::ParameterGroup& group(size_t i);
   double learning_rate() const;
   void set_learning_rate(double lr);
   /// Steps taken.
   int64_t steps() const;
 
   /// The optimizer's state of all parameters by name ("fc.weight.momentum"), copied to the host, and the number of
-  /// steps
-  /// ("steps", int64). Carries no devices.
+  /// steps ("steps", int64). Carries no devices.
   std::vector<std::pair<std::string, Tensor>> state() const;
   /// Takes back what state() gave, on any devices. Throws CheckpointError listing all that is missing or has another
   /// shape; then nothing is changed.
@@ -52,6 +86,7 @@ class Trainer {
 
  private:
   struct Slot;
+  std::vector<nn::Parameter> trained() const;
   std::vector<Slot*> fresh_slots();
   void check_finite(const std::vector<Slot*>& fresh) const;
   std::vector<Tensors> reduce_bucket(const std::vector<Slot*>& bucket) const;
@@ -60,8 +95,11 @@ class Trainer {
 
   std::unique_ptr<nn::optim::Optimizer> optimizer_;
   TrainerOptions options_;
+  std::vector<nn::optim::ParameterGroup> groups_;
+  double first_lr_;
   std::vector<Slot> slots_;
   int64_t steps_ = 0;
+  int pauses_ = 0;       // scopes of no_sync()
   bool broken_ = false;  // copies differ and could not be repaired
 };
 

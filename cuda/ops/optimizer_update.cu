@@ -7,7 +7,7 @@
 namespace weft::cuda {
 namespace {
 
-constexpr int chunk = 32;  // items of one launch: 32 * 56 bytes of the 4 KiB that arguments may take
+constexpr int chunk = 32;  // items of one launch: 32 * 64 bytes of the 4 KiB that arguments may take
 
 struct Items {
   UpdateItem item[chunk];
@@ -51,6 +51,32 @@ struct Adam {
   }
 };
 
+template <class T>
+struct Rmsprop {
+  T alpha, eps, momentum, scale;
+
+  __device__ void operator()(const UpdateItem& item, int64_t i) const {
+    T* w = static_cast<T*>(item.value);
+    T* s = static_cast<T*>(item.first);
+    T* mean = static_cast<T*>(item.second);
+    T* m = static_cast<T*>(item.third);
+    T d = static_cast<const T*>(item.gradient)[i] * scale + T(item.decay) * w[i];
+    T square = alpha * s[i] + (1 - alpha) * d * d;
+    s[i] = square;
+    if (mean) {
+      const T moved = alpha * mean[i] + (1 - alpha) * d;
+      mean[i] = moved;
+      square -= moved * moved;
+    }
+    d /= math::sqrt(square > 0 ? square : T(0)) + eps;
+    if (m) {
+      d += momentum * m[i];
+      m[i] = d;
+    }
+    w[i] -= T(item.lr) * d;
+  }
+};
+
 template <class Update>
 __global__ void update_kernel(Items items, Update update) {
   for (int k = 0; k < items.count; ++k)
@@ -81,6 +107,11 @@ void adam(const AdamUpdateArgs& a, Stream stream) {
              stream);
 }
 
+template <class T>
+void rmsprop(const RmspropUpdateArgs& a, Stream stream) {
+  update_all("rmsprop_update", a.count, a.items, Rmsprop<T>{T(a.alpha), T(a.eps), T(a.momentum), T(a.scale)}, stream);
+}
+
 void sgd_update(const SgdUpdateArgs& a, Stream stream) {
   a.dtype == DType::f32 ? sgd<float>(a, stream) : sgd<double>(a, stream);
 }
@@ -89,10 +120,15 @@ void adam_update(const AdamUpdateArgs& a, Stream stream) {
   a.dtype == DType::f32 ? adam<float>(a, stream) : adam<double>(a, stream);
 }
 
+void rmsprop_update(const RmspropUpdateArgs& a, Stream stream) {
+  a.dtype == DType::f32 ? rmsprop<float>(a, stream) : rmsprop<double>(a, stream);
+}
+
 }  // namespace
 }  // namespace weft::cuda
 
 WEFT_PLUGS() {
   WEFT_PLUG(sgd_update_kernel, weft::cuda::sgd_update);
   WEFT_PLUG(adam_update_kernel, weft::cuda::adam_update);
+  WEFT_PLUG(rmsprop_update_kernel, weft::cuda::rmsprop_update);
 }

@@ -19,8 +19,9 @@ std::vector<UpdateItem> items_of(std::span<const Update> updates, double lr, dou
   std::vector<UpdateItem> items;
   for (const Update& u : updates) {
     if (u.value.numel() == 0) continue;
-    items.push_back({u.value.numel(), u.value.raw(), u.gradient.raw(), u.state.size() > 0 ? u.state[0].raw() : nullptr,
-                     u.state.size() > 1 ? u.state[1].raw() : nullptr, lr * u.lr_mult, decay * u.wd_mult});
+    const auto state = [&u](size_t k) { return k < u.state.size() ? u.state[k].raw() : nullptr; };
+    items.push_back({u.value.numel(), u.value.raw(), u.gradient.raw(), state(0), state(1), state(2), lr * u.lr_mult,
+                     u.weight_decay.value_or(decay) * u.wd_mult});
   }
   return items;
 }
@@ -32,7 +33,7 @@ void by_dtype(std::span<const Update> updates, double lr, double decay, const La
     std::vector<Update> some;
     for (const Update& u : updates)
       if (u.value.dtype() == dtype) some.push_back(u);
-    const std::vector<UpdateItem> items = items_of(some, lr, decay);
+    std::vector<UpdateItem> items = items_of(some, lr, decay);
     if (!items.empty()) launch(dtype, items, current_stream(some[0].value.device()));
     for (const Update& u : some) u.value.storage().bump_version("step");
   }
@@ -92,6 +93,38 @@ void Adam::apply(std::span<const Update> updates, int64_t step, double scale) co
         {dtype, static_cast<int64_t>(items.size()), items.data(), beta1_, beta2_, eps_, c1, c2, decoupled_, scale},
         stream);
   });
+}
+
+RMSprop::RMSprop(const RMSpropOptions& options) : Optimizer(options.lr, options.weight_decay), options_(options) {
+  check_range("RMSprop", "lr", options.lr, options.lr >= 0);
+  check_range("RMSprop", "alpha", options.alpha, options.alpha >= 0 && options.alpha < 1);
+  check_range("RMSprop", "eps", options.eps, options.eps >= 0);
+  check_range("RMSprop", "weight_decay", options.weight_decay, options.weight_decay >= 0);
+  check_range("RMSprop", "momentum", options.momentum, options.momentum >= 0);
+}
+
+std::vector<std::string> RMSprop::state_names() const {
+  std::vector<std::string> names{"square"};
+  if (options_.centered) names.push_back("mean");
+  if (options_.momentum > 0) names.push_back("momentum");
+  return names;
+}
+
+void RMSprop::apply(std::span<const Update> updates, int64_t, double scale) const {
+  by_dtype(updates, lr_, weight_decay_, [&](DType dtype, std::vector<UpdateItem>& items, Stream stream) {
+    if (!options_.centered)  // the only further state, if any, is the momentum
+      for (UpdateItem& item : items) std::swap(item.second, item.third);
+    rmsprop_update_kernel({dtype, static_cast<int64_t>(items.size()), items.data(), options_.alpha, options_.eps,
+                           options_.momentum, scale},
+                          stream);
+  });
+}
+
+std::vector<ParameterGroup> no_decay_for_vectors(const std::vector<Parameter>& parameters) {
+  std::vector<ParameterGroup> groups(2);
+  groups[1].wd_mult = 0;
+  for (const Parameter& p : parameters) groups[p.shape().rank() > 1 ? 0 : 1].parameters.push_back(p);
+  return groups;
 }
 
 }  // namespace weft::nn::optim

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "weft/nn/parameter.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft::nn::optim {
@@ -17,7 +19,20 @@ struct Update {
   Tensor value, gradient;
   std::span<Tensor> state;
   double lr_mult = 1, wd_mult = 1;
+  std::optional<double> weight_decay = {};  ///< instead of the optimizer's
 };
+
+/// Parameters that are trained with settings of their own, which hold beside each parameter's own multipliers.
+struct ParameterGroup {
+  std::vector<Parameter> parameters;
+  std::optional<double> lr = {};            ///< instead of the optimizer's first rate; a schedule scales both alike
+  std::optional<double> weight_decay = {};  ///< instead of the optimizer's
+  double lr_mult = 1, wd_mult = 1;
+};
+
+/// Two groups for parameters as they are usually trained: weights, and those of rank 0 or 1 (bias, gamma, beta)
+/// without decay.
+std::vector<ParameterGroup> no_decay_for_vectors(const std::vector<Parameter>& parameters);
 
 class Optimizer {
  public:
@@ -88,6 +103,27 @@ class AdamW final : public Adam {
  public:
   explicit AdamW(const AdamOptions& options) : Adam(options, true) {}
   std::unique_ptr<Optimizer> clone() const override { return std::make_unique<AdamW>(*this); }
+};
+
+struct RMSpropOptions {
+  double lr = 0.01;
+  double alpha = 0.99;  ///< weight of the old mean square
+  double eps = 1e-8;
+  double weight_decay = 0;
+  double momentum = 0;
+  bool centered = false;  ///< divides by the deviation instead of the root mean square
+};
+
+class RMSprop final : public Optimizer {
+ public:
+  /// Throws Error on alpha outside [0, 1) or negative numbers.
+  explicit RMSprop(const RMSpropOptions& options);
+  std::unique_ptr<Optimizer> clone() const override { return std::make_unique<RMSprop>(*this); }
+  std::vector<std::string> state_names() const override;
+  void apply(std::span<const Update> updates, int64_t step, double scale) const override;
+
+ private:
+  RMSpropOptions options_;
 };
 
 /// The gradient as apply() wants it: of the value's dtype and strides, copied only if it is not so already.

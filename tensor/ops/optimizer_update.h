@@ -4,7 +4,9 @@
 //   Adam(W)   m = b1 m + (1 - b1) d,  v = b2 v + (1 - b2) d^2;  w -= lr * (m / c1) / (sqrt(v / c2) + eps),
 //             ci = 1 - bi^step; decoupled decay (AdamW, Loshchilov and Hutter 2019): d = g and w *= 1 - lr * decay
 //             first
-// as in PyTorch, with Adam by Kingma and Ba 2015.
+//   RMSprop   s = alpha * s + (1 - alpha) d^2;  a = centered ? (mean = alpha * mean + (1 - alpha) d, s - mean^2) : s;
+//             d = d / (sqrt(a) + eps);  with momentum: m = momentum * m + d, d = m;  w -= lr * d
+// as in PyTorch, with Adam by Kingma and Ba 2015, RMSprop by Tieleman and Hinton 2012.
 #pragma once
 
 #include "weft/tensor/dtype.h"
@@ -13,13 +15,14 @@
 namespace weft {
 class Tensor;
 
-/// One tensor of a call: dense, `numel` elements; `first` and `second` are states or null.
+/// One tensor of a call: dense, `numel` elements; `first`, `second` and `third` are states or null.
 struct UpdateItem {
   int64_t numel;
   void* value;
   const void* gradient;
   void* first;
   void* second;
+  void* third;
   double lr, decay;
 };
 /// `items`: host memory, for this call. f32 or f64, the same for all.
@@ -40,7 +43,16 @@ struct AdamUpdateArgs {
   bool decoupled;
   double scale;
 };
+/// States: first s, second the mean if `centered`, third m if momentum > 0.
+struct RmspropUpdateArgs {
+  DType dtype;
+  int64_t count;
+  const UpdateItem* items;
+  double alpha, eps, momentum;
+  double scale;
+};
 extern Kernel<SgdUpdateArgs> sgd_update_kernel;
 extern Kernel<AdamUpdateArgs> adam_update_kernel;
+extern Kernel<RmspropUpdateArgs> rmsprop_update_kernel;
 
 }  // namespace weft

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "weft/nn/optim/clip.h"
 #include "weft/nn/optim/optimizer.h"
 #include "weft/weft.h"
 
@@ -72,6 +73,74 @@ TEST_SUITE("nn/optim") {
     }
   }
 
+  TEST_CASE("RMSprop") {
+    for (const bool centered : {false, true})
+      for (const double momentum : {0.0, 0.7}) {
+        const auto found = run(RMSprop({.lr = 0.02, .weight_decay = 0.1, .momentum = momentum, .centered = centered}));
+        check_against(found, [&](int64_t i) {
+          double w = 0.1 * static_cast<double>(i), square = 0, mean = 0, m = 0;
+          for (int step = 1; step <= 20; ++step) {
+            const double d = gradient_at(step, i) + 0.1 * w;
+            square = 0.99 * square + 0.01 * d * d;
+            mean = 0.99 * mean + 0.01 * d;
+            const double e = d / (std::sqrt(centered ? square - mean * mean : square) + 1e-8);
+            m = momentum * m + e;
+            w -= 0.02 * (momentum > 0 ? m : e);
+          }
+          return w;
+        });
+      }
+    CHECK(RMSprop({}).state_names() == std::vector<std::string>{"square"});
+    CHECK(RMSprop({.momentum = 0.5, .centered = true}).state_names() ==
+          std::vector<std::string>{"square", "mean", "momentum"});
+  }
+
+  TEST_CASE("decay of a group replaces the optimizer's; vectors are trained without") {
+    const Tensor value = full({2}, 8);
+    const Update update{value, zeros({2}), {}, 1, 0.5, 0.25};
+    SGD({.lr = 1, .weight_decay = 0.5}).apply(std::span(&update, 1), 1, 1);
+    CHECK(value.to_vector<float>() == std::vector<float>{7, 7});
+    const nn::Parameter weight{ones({2, 3})}, bias{ones({3})}, scale{ones({})};
+    const std::vector<ParameterGroup> groups = no_decay_for_vectors({weight, bias, scale});
+    REQUIRE(groups.size() == 2);
+    CHECK(groups[0].parameters.size() == 1);
+    CHECK(groups[0].wd_mult == 1);
+    CHECK(groups[1].parameters[1].same(scale));
+    CHECK(groups[1].wd_mult == 0);
+  }
+
+  TEST_CASE("clipping by norm: of all gradients together, on every copy") {
+    const nn::Parameter a{zeros({2})}, b{zeros({3, 1})}, unused{zeros({2})};
+    const std::vector<nn::Parameter> all{a, b, unused};
+    const Device places[] = {"cpu:0", "cpu:1"};
+    for (const nn::Parameter& p : all) p.to(places);
+    for (const Device device : places) {
+      Tensor loss;
+      {
+        const autograd::Record record;
+        loss = a.on(device).sum() * 2 + b.on(device).sum() * 4;
+      }
+      loss.backward();
+    }
+    const double norm = std::sqrt(2 * 4. + 3 * 16);
+    CHECK(grad_norm(all) == doctest::Approx(norm).epsilon(1e-14));
+    CHECK(clip_grad_norm(all, 100) == doctest::Approx(norm));
+    CHECK(b.grad_at(1).to_vector<float>() == std::vector<float>{4, 4, 4});
+    CHECK(clip_grad_norm(all, 2) == doctest::Approx(norm));
+    for (int i = 0; i < 2; ++i) {
+      CHECK(a.grad_at(i).to_vector<float>()[1] == doctest::Approx(2 * 2 / (norm + 1e-6)));
+      CHECK(b.grad_at(i).to_vector<float>()[2] == doctest::Approx(4 * 2 / (norm + 1e-6)));
+    }
+    clip_grad_value(all, 0.75);
+    CHECK(a.grad_at(1).to_vector<float>()[0] == doctest::Approx(4 / norm));
+    CHECK(b.grad_at(1).to_vector<float>() == std::vector<float>{0.75, 0.75, 0.75});
+    a.grad_at(0).fill_(std::nan(""));
+    CHECK_THROWS_AS(clip_grad_norm(all, 1), Error);
+    CHECK(b.grad_at(0).to_vector<float>() == std::vector<float>{0.75, 0.75, 0.75});
+    CHECK_THROWS_WITH(clip_grad_value(all, 0), "clip_grad_value: the limit is 0; it must be positive");
+    CHECK(grad_norm(std::span(&unused, 1)) == 0);
+  }
+
   TEST_CASE("many tensors in one call, whatever their layout") {
     const SGD sgd({.lr = 1});
     Tensors values, gradients;
@@ -98,6 +167,7 @@ TEST_SUITE("nn/optim") {
     CHECK_THROWS_WITH(SGD({.lr = -1}), "SGD: lr is -1");
     CHECK_THROWS_AS(SGD({.nesterov = true}), Error);
     CHECK_THROWS_AS(Adam({.beta1 = 1}), Error);
+    CHECK_THROWS_WITH(RMSprop({.alpha = 1}), "RMSprop: alpha is 1");
     CHECK_THROWS_AS(SGD({}).make_state(zeros({2}, {.dtype = DType::f16})), DtypeError);
   }
 }

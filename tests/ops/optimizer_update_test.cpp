@@ -49,6 +49,18 @@ OP_TABLE(optimizer_update) {
       .row("no elements", {input({0, 4}).untracked(), input({0, 4}).untracked()}, step_of(sgd), expected({0, 4}, {}),
            options)
       .error<Error>("nesterov", "SGD: nesterov needs a momentum above 0", [] { nn::optim::SGD({.nesterov = true}); });
+  static const nn::optim::RMSprop rmsprop(
+      {.lr = 0.25, .alpha = 0.5, .weight_decay = 0.125, .momentum = 0.5, .centered = true});
+  table.op("rmsprop_update")
+      .row("centered, momentum and decay", {input({3, 40}).untracked(), input({3, 40}).untracked()}, step_of(rmsprop),
+           each([](double w, double g) {
+             const double d = g + 0.125 * w;
+             return w - 0.25 * d / (0.5 * std::fabs(d) + 1e-8);  // s - mean^2 = d^2 / 2 - d^2 / 4
+           }),
+           options)
+      .row("no elements", {input({0}).untracked(), input({0}).untracked()}, step_of(rmsprop), expected({0}, {}),
+           options)
+      .error<Error>("alpha", "RMSprop: alpha is -1", [] { nn::optim::RMSprop({.alpha = -1}); });
   table.op("adam_update")
       .row("decoupled decay", {input({70}).untracked(), input({70}).untracked()}, step_of(adamw),
            each([](double w, double g) { return w * (1 - 0.25 * 0.5) - 0.25 * g / (std::fabs(g) + 1e-8); }), options)

@@ -162,6 +162,122 @@ TEST_SUITE("parallel/trainer") {
     for (int i = 0; i < 2; ++i) CHECK(value(net.a, i) == std::vector<float>{-2, -2});
   }
 
+  TEST_CASE("groups: own rate, decay and multipliers, read at every step; a schedule scales all alike") {
+    Two net;
+    net.parameters();
+    Trainer trainer(std::vector<nn::optim::ParameterGroup>{{.parameters = {net.a}, .lr = 2, .weight_decay = 0.5},
+                                                           {.parameters = {net.b}, .lr_mult = 0.5, .wd_mult = 0}},
+                    nn::optim::SGD({.lr = 1, .weight_decay = 1}));
+    backward_of(net.a, 1), backward_of(net.b, 1);
+    trainer.step();
+    CHECK(value(net.a) == std::vector<float>{-2, -2});  // 1 - 2 (1 + 0.5)
+    CHECK(value(net.b) == std::vector<float>{0.5, 0.5});
+    trainer.set_learning_rate(0.25);
+    trainer.group(0).weight_decay = 0;
+    trainer.group(1).lr_mult = 4;
+    backward_of(net.a, 1), backward_of(net.b, 1);
+    trainer.step();
+    CHECK(value(net.a) == std::vector<float>{-2.5, -2.5});
+    CHECK(value(net.b) == std::vector<float>{-0.5, -0.5});
+    CHECK_THROWS_AS(trainer.group(2), IndexError);
+    CHECK_THROWS_WITH(Trainer(std::vector<nn::optim::ParameterGroup>{{.parameters = {net.a}}, {.parameters = {net.a}}},
+                              nn::optim::SGD({})),
+                      "Trainer: parameter 'a' is listed in group 0 and again in group 1");
+  }
+
+  TEST_CASE("clipping: of the sums over devices, divided by n") {
+    Two net;
+    net.to({"cpu:0", "cpu:1"});
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
+    const auto pass = [&] {
+      for (const Device device : {Device("cpu:0"), Device("cpu:1")}) backward_of(net.a, 6, device);
+      backward_of(net.b, 4, "cpu:1");
+    };
+    pass();
+    const double norm = std::sqrt(2 * 12.0 * 12 + 2 * 4 * 4);
+    CHECK(trainer.clip_grad_norm(1000, 2) == doctest::Approx(norm / 2));
+    CHECK(net.a.grad_at(1).to_vector<float>() == std::vector<float>{12, 12});
+    CHECK(trainer.clip_grad_norm(norm / 8, 2) == doctest::Approx(norm / 2));
+    trainer.update(2);
+    for (int i = 0; i < 2; ++i) {
+      CHECK(value(net.a, i)[0] == doctest::Approx(1 - 6. / 4));
+      CHECK(value(net.b, i)[1] == doctest::Approx(1 - 2. / 4));
+    }
+    pass();
+    trainer.clip_grad_value(1);
+    CHECK(net.b.grad_at(0).to_vector<float>() == std::vector<float>{1, 1});
+    CHECK_NOTHROW(trainer.step());
+  }
+
+  TEST_CASE("no_sync: passes add up until the next update, as one large batch") {
+    Two net;
+    net.to({"cpu:0", "cpu:1"});
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
+    for (int round = 0; round < 2; ++round) {  // gradients of the first step do not count in the second
+      for (int part = 0; part < 2; ++part) {
+        const auto scope = trainer.no_sync();
+        backward_of(net.a, 0.25, "cpu:0"), backward_of(net.a, 0.5, "cpu:1"), backward_of(net.b, 1, "cpu:0");
+        CHECK_THROWS_WITH_AS(trainer.step(), "step: gradients gather under no_sync(); end its scope first",
+                             AutogradError);
+      }
+      backward_of(net.a, 0.5, "cpu:0");  // after the scope: still added
+      trainer.step();
+      CHECK(net.a.grad_at(1).to_vector<float>() == std::vector<float>{2, 2});
+      CHECK(net.a.request() == GradReq::write);
+      for (int i = 0; i < 2; ++i) {
+        CHECK(value(net.a, i)[0] == 1.f - 2 * static_cast<float>(round + 1));
+        CHECK(value(net.b, i)[0] == 1.f - 2 * static_cast<float>(round + 1));
+      }
+    }
+    CHECK_THROWS_AS(trainer.step(), AutogradError);  // nothing fresh
+  }
+
+  TEST_CASE("no_sync keeps gradients that no step has used, zero_grad drops them") {
+    Two net;
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}), {.ignore_stale_grad = true});
+    backward_of(net.a, 1);
+    {
+      const auto scope = trainer.no_sync();
+      backward_of(net.a, 2), backward_of(net.b, 1);
+    }
+    CHECK(net.a.grad_at(0).to_vector<float>() == std::vector<float>{3, 3});
+    trainer.zero_grad();
+    CHECK_FALSE(net.a.grad_at(0).defined());
+    backward_of(net.b, 2), backward_of(net.b, 2);  // `write` again
+    trainer.step();
+    CHECK(value(net.a) == std::vector<float>{1, 1});
+    CHECK(value(net.b) == std::vector<float>{-1, -1});
+  }
+
+  TEST_CASE("a backward pass into sums is an error; with all copies written anew it is not") {
+    Two net;
+    net.to({"cpu:0", "cpu:1"});
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
+    const auto pass = [&](Device device) { backward_of(net.a, 1, device), backward_of(net.b, 1, device); };
+    pass("cpu:0"), pass("cpu:1");
+    trainer.allreduce_grads();
+    pass("cpu:1");
+    CHECK_THROWS_AS(trainer.step(), AutogradError);
+    CHECK(value(net.a) == std::vector<float>{1, 1});
+    pass("cpu:0");
+    trainer.step();
+    CHECK(value(net.a, 1) == std::vector<float>{-1, -1});
+  }
+
+  TEST_CASE("parameters frozen later are left out; gradients from before module.to() are not used twice") {
+    Two net;
+    Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
+    backward_of(net.a, 1), backward_of(net.b, 1);
+    trainer.step();
+    net.b.set_request(GradReq::null);
+    net.to({"cpu:0", "cpu:1"});
+    CHECK_THROWS_AS(trainer.step(), AutogradError);
+    backward_of(net.a, 1, "cpu:1");
+    trainer.step();
+    CHECK(value(net.a) == std::vector<float>{-1, -1});
+    CHECK(value(net.b) == std::vector<float>{0, 0});
+  }
+
   TEST_CASE("parameters on different devices are an error that names two") {
     Two net;
     net.parameters();

@@ -48,6 +48,31 @@ void adam(const AdamUpdateArgs& a, const UpdateItem& item) {
   });
 }
 
+template <class T>
+void rmsprop(const RmspropUpdateArgs& a, const UpdateItem& item) {
+  T* w = static_cast<T*>(item.value);
+  T* s = static_cast<T*>(item.first);
+  T* mean = static_cast<T*>(item.second);
+  T* m = static_cast<T*>(item.third);
+  const T* g = static_cast<const T*>(item.gradient);
+  const T lr = T(item.lr), decay = T(item.decay), scale = T(a.scale);
+  const T alpha = T(a.alpha), eps = T(a.eps), momentum = T(a.momentum);
+  parallel_for(item.numel, grain, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      T d = g[i] * scale + decay * w[i];
+      s[i] = alpha * s[i] + (1 - alpha) * d * d;
+      T square = s[i];
+      if (mean) {
+        mean[i] = alpha * mean[i] + (1 - alpha) * d;
+        square -= mean[i] * mean[i];
+      }
+      d /= math::sqrt(square > 0 ? square : T(0)) + eps;
+      if (m) d = m[i] = momentum * m[i] + d;
+      w[i] -= lr * d;
+    }
+  });
+}
+
 void sgd_update(const SgdUpdateArgs& a, Stream) {
   for (int64_t k = 0; k < a.count; ++k)
     if (a.dtype == DType::f32)
@@ -64,10 +89,19 @@ void adam_update(const AdamUpdateArgs& a, Stream) {
       adam<double>(a, a.items[k]);
 }
 
+void rmsprop_update(const RmspropUpdateArgs& a, Stream) {
+  for (int64_t k = 0; k < a.count; ++k)
+    if (a.dtype == DType::f32)
+      rmsprop<float>(a, a.items[k]);
+    else
+      rmsprop<double>(a, a.items[k]);
+}
+
 }  // namespace
 }  // namespace weft
 
 WEFT_PLUGS() {
   WEFT_PLUG(weft::sgd_update_kernel, weft::sgd_update);
   WEFT_PLUG(weft::adam_update_kernel, weft::adam_update);
+  WEFT_PLUG(weft::rmsprop_update_kernel, weft::rmsprop_update);
 }

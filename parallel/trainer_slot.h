@@ -1,0 +1,50 @@
+// What a trainer knows of one parameter. Private to parallel/trainer*.cpp.
+#pragma once
+
+#include <vector>
+
+#include "weft/autograd/node.h"
+#include "weft/parallel/trainer.h"
+
+namespace weft::parallel {
+
+struct Trainer::Slot {
+  nn::Parameter parameter;
+  size_t group = 0;
+  std::vector<Device> devices = {};
+  std::vector<Ref<TapeSlot>> leaves = {};  // of each copy; another one after module.to() or a change of GradReq
+  std::vector<uint64_t> seen = {};         // writes of each leaf when its gradient was last used
+  std::vector<uint64_t> reduced = {};      // the same when it was last summed
+  std::vector<Tensors> states = {};        // of each copy
+  bool accumulating = false;               // its request is `add` until the next update, for no_sync()
+
+  /// False for a parameter that was frozen after the trainer was built.
+  bool trained() const { return parameter.request() != GradReq::null; }
+  autograd::Leaf* leaf(int place) const { return autograd::leaf_of(parameter.at(place)); }
+  bool fresh(int place) const {
+    const autograd::Leaf* l = leaf(place);
+    return l && l->grad().defined() && l->writes() > seen[static_cast<size_t>(place)];
+  }
+  bool any_fresh() const {
+    for (int i = 0; i < parameter.places(); ++i)
+      if (fresh(i)) return true;
+    return false;
+  }
+  /// The gradient was summed since the last step …
+  bool is_reduced(int place) const { return reduced[static_cast<size_t>(place)] > seen[static_cast<size_t>(place)]; }
+  /// … and is still that sum.
+  bool holds_sum(int place) const {
+    return is_reduced(place) && leaf(place)->writes() == reduced[static_cast<size_t>(place)];
+  }
+  bool all_hold_sums() const {
+    for (int i = 0; i < parameter.places(); ++i)
+      if (!holds_sum(i)) return false;
+    return true;
+  }
+  /// After the parameter got other leaves: what is known of those that stayed, nothing of new ones.
+  void follow_leaves();
+  /// Changes the request and keeps gradients that were not used yet.
+  void request(GradReq next);
+};
+
+}  // namespace weft::parallel
