@@ -43,7 +43,7 @@ Tensor BatchNorm2d::forward(const Tensor& x) const {
   const RankContext rank = current_rank();
   if (options_.sync && training() && rank.group) {
     const Tensor mean = running_mean.on(device), var = running_var.on(device);
-    const Tensor y =
+    Tensor y =
         sync_batch_norm(x, gamma, beta, mean, var,
                         {.eps = options_.eps, .momentum = options_.momentum, .training = true, .relu = options_.relu});
     if (rank.rank == 0) {

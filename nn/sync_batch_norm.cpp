@@ -43,7 +43,7 @@ Tensors merge_statistics(std::vector<Share>& shares, double count, double eps, O
     const Tensor apart = means[i] - merged[i];
     parts[i] = (variances[i] + apart * apart) * (rows_of(shares[i].x) / count);
   }
-  const Tensors spread = ops::all_reduce(parts, order);
+  Tensors spread = ops::all_reduce(parts, order);
   for (size_t i = 0; i < shares.size(); ++i) {
     shares[i].mean = merged[i];
     shares[i].inverse_std = ops::batch_norm_inverse_std(spread[i], eps);

@@ -91,7 +91,7 @@ class DataParallelModel {
  public:
   /// Places the module's parameters on the devices; the module is referred to, not copied, and must outlive this
   /// object. `devices` empty: calls through, moves nothing. Throws DeviceError; see ranks_of.
-  DataParallelModel(M& module, std::vector<Device> devices = {}, const DataParallelOptions& options = {})
+  DataParallelModel(M& module, const std::vector<Device>& devices = {}, const DataParallelOptions& options = {})
       : module_(&module), set_(devices, options) {
     if (set_.empty()) return;
     module.to(set_.ranks());
@@ -215,7 +215,8 @@ class DataParallelCriterion {
  public:
   /// `loss`: an nn loss (with `parts`) or any callable that gives the mean over the samples it sees. Copied or moved
   /// in.
-  explicit DataParallelCriterion(L loss, std::vector<Device> devices = {}, const DataParallelOptions& options = {})
+  explicit DataParallelCriterion(L loss, const std::vector<Device>& devices = {},
+                                 const DataParallelOptions& options = {})
       : loss_(std::make_shared<L>(std::move(loss))), set_(devices, options) {}
 
   /// outputs: what the model returned. targets: whole batches, split here, or PerDevice values. Returns one loss (or

@@ -18,7 +18,7 @@ std::string describe(const std::exception_ptr& error) {
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
     char* name = type ? abi::__cxa_demangle(type->name(), nullptr, nullptr, nullptr) : nullptr;
-    const std::string text = std::string("threw a value of type ") + (name ? name : "unknown");
+    std::string text = std::string("threw a value of type ") + (name ? name : "unknown");
     std::free(name);
     return text;
   }
