@@ -1,7 +1,7 @@
 // Products and convolutions beside bare oneDNN with the same threads, channels-last activations and the library's own
 // choice of weights layout: what weft adds to the library's time.
-#include "tests/bench/bare_onednn.h"
-#include "tests/bench/bench.h"
+#include "tests/bench/support/bare_onednn.h"
+#include "tests/bench/support/bench.h"
 #include "weft/weft.h"
 
 using namespace weft;

@@ -1,5 +1,5 @@
 // What an operation costs beside its arithmetic: small tensors with and without the tape, and one large addition.
-#include "tests/bench/bench.h"
+#include "tests/bench/support/bench.h"
 #include "weft/weft.h"
 
 using namespace weft;

@@ -1,0 +1,30 @@
+// PyTorch as a peer: a Python process that times named cases of torch_peer.py on request, so that its runs and weft's
+// can alternate.
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace weft::bench {
+
+class TorchPeer {
+ public:
+  /// Starts it with that many threads; available() is false where no python3 has torch. WEFT_BENCH_PYTHON names another
+  /// interpreter than /usr/bin/python3.
+  explicit TorchPeer(int threads);
+  ~TorchPeer();
+  TorchPeer(const TorchPeer&) = delete;
+  TorchPeer& operator=(const TorchPeer&) = delete;
+
+  bool available() const;
+  /// "PyTorch 1.13.1", or why there is none.
+  const std::string& version() const;
+  /// Seconds of one call of a case, over `times` calls; negative if the script has no such case.
+  double seconds(const std::string& name, int times);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace weft::bench
