@@ -52,8 +52,7 @@ void move_bytes(const Tensor& y, const Tensor& x, const CopyOptions& options) {
   backend(stream.device.type).copy(y.raw(), to, x.raw(), from, bytes, stream);
   if (from.is_cpu() || to.is_cpu()) {
     const Tensor& host = from.is_cpu() ? x : y;
-    if (host.storage().pinned()) host.storage().record_stream(stream);
-    if (options.non_blocking && host.storage().pinned()) return;
+    if (options.non_blocking && host.storage().pinned()) return;  // whose pool knows of the copy
     if (to.is_cpu() || host.storage().pinned()) stream.synchronize();
   } else {
     // What the source's stream does next may overwrite x, or free it.

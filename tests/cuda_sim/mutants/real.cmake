@@ -39,6 +39,7 @@ set(REPLACE [==[\n${replacement}]==])\ninclude([==[${CMAKE_CURRENT_SOURCE_DIR}/m
   target_compile_options(${objects} PRIVATE -w)  # what a mutant leaves unused is no matter
   add_custom_command(OUTPUT "${folder}/mutant.o"
     COMMAND "${CMAKE_LINKER}" -r --force-group-allocation -o "${folder}/all.o" $<TARGET_OBJECTS:${objects}>
+    COMMAND "${CMAKE_OBJCOPY}" --weaken "${folder}/all.o"  # a symbol of unique binding cannot be made local, a weak one can
     COMMAND "${CMAKE_OBJCOPY}" --keep-global-symbol=${entry} "${folder}/all.o"
     COMMAND "${CMAKE_OBJCOPY}" --redefine-sym ${entry}=weft_mutant_${name} "${folder}/all.o" "${folder}/mutant.o"
     DEPENDS ${objects} $<TARGET_OBJECTS:${objects}> COMMAND_EXPAND_LISTS VERBATIM)
