@@ -117,16 +117,22 @@ void Engine::discover() {
     Node* node = stack.back();
     stack.pop_back();
     order_.push_back(node);
-    for (const Edge& edge : node->edges())
-      if (edge.node) visit(edge.node.raw());
+    const JointRanks* ranks = parks_at(node);
+    const std::span<Edge> edges = node->edges();
+    for (size_t i = 0; i < edges.size(); ++i)
+      if (edges[i].node && followed(ranks, i)) visit(edges[i].node.raw());
   }
   std::sort(order_.begin(), order_.end(), [](Node* a, Node* b) { return a->number() > b->number(); });
   discovered_ = true;
   if (options_.store) return;
   for (const Tensor& variable : variables_) needed_[edge_of(variable).node.raw()] = true;
   for (auto node = order_.rbegin(); node != order_.rend(); ++node) {  // inputs before consumers
-    bool& mark = needed_[*node];
-    for (const Edge& edge : (*node)->edges()) mark = mark || (edge.node && needed_[edge.node.raw()]);
+    const JointRanks* ranks = parks_at(*node);
+    const std::span<Edge> edges = (*node)->edges();
+    bool mark = needed_[*node];
+    for (size_t i = 0; i < edges.size(); ++i)
+      mark = mark || (edges[i].node && followed(ranks, i) && needed_[edges[i].node.raw()]);
+    needed_[*node] = mark || ranks;  // the other ranks count on this one
   }
 }
 
@@ -137,6 +143,7 @@ bool Engine::needed(Node* node) const {
 }
 
 void Engine::start(Executor* executor) {
+  if (executor) rank_ = {};
   if (executor || !options_.store) discover();
   if (executor)
     for (Node* node : order_)
@@ -190,6 +197,10 @@ void Engine::run_serially() {
     std::pop_heap(heap.begin(), heap.end(), earlier);
     Node* node = heap.back();
     heap.pop_back();
+    if (parks_at(node)) {  // it belongs to several passes, so none of them claims it
+      run_node(node);
+      continue;
+    }
     // A head stays claimed to the end of the pass: of two threads with one loss the second is refused at once, and
     // cannot meet the first half-way.
     const bool head =
@@ -245,7 +256,9 @@ void Engine::work(size_t index) {
 
 Tensors Engine::gather(Node* node) {
   Tensors dys;
-  if (node->incoming_) {
+  if (const auto parked = parked_.find(node); parked != parked_.end()) {
+    dys = sum_by_output(parked->second, node->outputs());
+  } else if (node->incoming_) {
     dys = sum_by_output(node->incoming_->contributions, node->outputs());
   } else {
     dys.resize(node->outputs());
@@ -269,9 +282,10 @@ void Engine::run_node(Node* node) {
                         ": the graph of this loss was already used and released; pass retain_graph to the first call");
   }
   ran_ = true;
-  const DeviceGuard device(node->stream().device);
+  const JointRanks* ranks = parks_at(node);
+  const DeviceGuard device(ranks ? current_device() : node->stream().device);
   std::optional<StreamGuard> stream;
-  if (current_stream() != node->stream()) stream.emplace(node->stream());
+  if (!ranks && current_stream() != node->stream()) stream.emplace(node->stream());
   const ModeGuard mode({options_.create_graph, options_.train_mode});
   const RunningGuard running(node->name());
   Tensors dys = gather(node);
@@ -284,12 +298,17 @@ void Engine::run_node(Node* node) {
   Scratch<bool> wanted(edges.size());
   Scratch<Tensor> dxs(edges.size());
   bool any = false;
-  for (size_t i = 0; i < edges.size(); ++i) any |= wanted.get()[i] = edges[i].node && needed(edges[i].node.raw());
+  for (size_t i = 0; i < edges.size(); ++i)
+    any |= wanted.get()[i] = edges[i].node && followed(ranks, i) && needed(edges[i].node.raw());
   const bool arrived = std::any_of(dys.begin(), dys.end(), [](const Tensor& dy) { return dy.defined(); });
-  if (any && arrived) node->pull(dys, wanted.get(), dxs.get());
-  if (!options_.retain_graph && !options_.create_graph) {
-    node->released_ = true;
-    node->drop_saved();
+  if (ranks) {
+    pull_with_others(node, *ranks, dys, dxs.get());
+  } else {
+    if (any && arrived) node->pull(dys, wanted.get(), dxs.get());
+    if (!options_.retain_graph && !options_.create_graph) {
+      node->released_ = true;
+      node->drop_saved();
+    }
   }
   std::unique_lock<std::mutex> lock;
   if (parallel_) lock = std::unique_lock(mutex_);
@@ -301,12 +320,19 @@ void Engine::run_node(Node* node) {
 // In a parallel pass the caller holds the mutex, and an undefined gradient, which is zero, counts as arrived.
 void Engine::deliver(const Edge& to, Contribution contribution) {
   Node* node = to.node.raw();
-  if (!needed(node) || (!parallel_ && !contribution.gradient.defined())) return;
+  if (!needed(node)) return;
   if (contribution.gradient.defined()) contribution.stream = current_stream(contribution.gradient.device());
   if (node->is_leaf()) {
     if (contribution.gradient.defined()) ends_[node].push_back(std::move(contribution));
     return;
   }
+  if (parks_at(node)) {  // also without a gradient: the other ranks count on this one
+    const auto [parked, is_new] = parked_.try_emplace(node);
+    if (contribution.gradient.defined()) parked->second.push_back(std::move(contribution));
+    if (is_new) push(node);
+    return;
+  }
+  if (!parallel_ && !contribution.gradient.defined()) return;
   bool first = false;
   if (!parallel_ && node->pass_.load(std::memory_order_relaxed) != this) {
     claim(node);
@@ -377,7 +403,8 @@ void Engine::release_graph() noexcept {
       if (options_.store && leaf->request() == GradReq::write) leaf->set_stale(true);
       continue;
     }
-    Engine* holder = nullptr;  // a node that another pass holds is left to it
+    if (parks_at(node)) continue;  // the passes of other ranks may be at it
+    Engine* holder = nullptr;      // a node that another pass holds is left to it
     if (!node->pass_.compare_exchange_strong(holder, this, std::memory_order_acq_rel) && holder != this) continue;
     node->released_ = true;
     node->drop_saved();

@@ -2,7 +2,7 @@
 //
 // In one thread the pass is a heap of nodes by descending number. Over several devices it is the same pass with a heap
 // per device (per rank, where ranks share one), each drained by a worker; a node is ready when all its gradients have
-// arrived. Nothing recurses and no pullback waits.
+// arrived. Nothing recurses and no pullback waits. A rank's own pass stops at the joint nodes of its group (joint.h).
 #pragma once
 
 #include <condition_variable>
@@ -11,6 +11,7 @@
 
 #include "weft/autograd/backward.h"
 #include "weft/autograd/incoming.h"
+#include "weft/autograd/joint.h"
 
 namespace weft::autograd {
 
@@ -53,6 +54,11 @@ class Engine {
   void run_on(Executor& executor);
   void work(size_t queue);
   void run_node(Node* node);
+  const JointRanks* parks_at(const Node* node) const noexcept;
+  bool followed(const JointRanks* ranks, size_t input) const { return !ranks || ranks->inputs[input] == rank_.rank; }
+  void pull_with_others(Node* node, const JointRanks& ranks, const Tensors& dys, std::span<Tensor> dxs);
+  static std::vector<Tensors> pull_for_all(Node* node, const JointRanks& ranks, std::span<const Tensors> deposits,
+                                           bool release);
   Tensors gather(Node* node);
   void apply_hooks(Node* node, Tensors& dys);
   void deliver(const Edge& to, Contribution contribution);
@@ -68,9 +74,11 @@ class Engine {
   Tensors head_grads_;
   Tensors variables_;
   Tensors captured_;
-  std::vector<Node*> order_;                       // all nodes of the pass, filled by discover()
-  std::unordered_map<Node*, bool> needed_;         // filled for grad(): does it lead to a variable
-  std::unordered_map<Node*, Contributions> ends_;  // what arrived at leaves
+  std::vector<Node*> order_;                         // all nodes of the pass, filled by discover()
+  std::unordered_map<Node*, bool> needed_;           // filled for grad(): does it lead to a variable
+  std::unordered_map<Node*, Contributions> ends_;    // what arrived at leaves
+  RankContext rank_ = current_rank();                // of this thread; none in a pass over several devices
+  std::unordered_map<Node*, Contributions> parked_;  // what arrived at joint nodes of its group
   bool discovered_ = false;
   std::atomic<bool> refused_ = false;  // a node was used up or is in another thread's pass
   std::atomic<bool> ran_ = false;      // a node of this pass ran

@@ -1,4 +1,4 @@
-#include "weft/autograd/record.h"
+#include "weft/autograd/joint.h"
 
 #include <algorithm>
 
@@ -10,9 +10,10 @@ namespace {
 class JointNode final : public Node {
  public:
   JointNode(const char* name, std::span<Tensor> outputs, std::span<const Tensor> inputs,
-            std::unique_ptr<Pullback> pullback)
+            std::unique_ptr<Pullback> pullback, JointRanks ranks)
       : Node(name, current_stream(outputs[0].device()), static_cast<uint32_t>(outputs.size())),
-        pullback_(std::move(pullback)) {
+        pullback_(std::move(pullback)),
+        ranks_(std::move(ranks)) {
     edges_.reserve(inputs.size());
     for (const Tensor& x : inputs) edges_.push_back(x.defined() ? edge_of(x) : Edge{});
   }
@@ -27,18 +28,43 @@ class JointNode final : public Node {
   }
 
   void drop_saved() noexcept override { pullback_.reset(); }
+  const JointRanks& ranks() const { return ranks_; }
 
  private:
   std::vector<Edge> edges_;
   std::unique_ptr<Pullback> pullback_;
+  JointRanks ranks_;
 };
 
 }  // namespace
 
+JointRanks JointRanks::alike(const Group& group, size_t outputs, size_t inputs) {
+  JointRanks ranks{.group = group.id(), .outputs = {}, .inputs = {}};
+  for (int rank = 0; rank < group.size(); ++rank) {
+    ranks.outputs.insert(ranks.outputs.end(), outputs, rank);
+    ranks.inputs.insert(ranks.inputs.end(), inputs, rank);
+  }
+  return ranks;
+}
+
+const JointRanks* joint_ranks(const Node& node) noexcept {
+  const auto* joint = dynamic_cast<const JointNode*>(&node);
+  return joint && joint->ranks().group ? &joint->ranks() : nullptr;
+}
+
 void record_pullback(const char* name, std::span<Tensor> outputs, std::span<const Tensor> inputs,
                      std::unique_ptr<Pullback> pullback) {
+  record_pullback(name, outputs, inputs, std::move(pullback), JointRanks{});
+}
+
+void record_pullback(const char* name, std::span<Tensor> outputs, std::span<const Tensor> inputs,
+                     std::unique_ptr<Pullback> pullback, JointRanks ranks) {
   WEFT_CHECK(AutogradError, !outputs.empty(), "record: operation ", name, " has no outputs");
-  const Ref<Node> node(new JointNode(name, outputs, inputs, std::move(pullback)));
+  WEFT_CHECK(AutogradError,
+             !ranks.group || (ranks.outputs.size() == outputs.size() && ranks.inputs.size() == inputs.size()),
+             "record: operation ", name, ": ", ranks.outputs.size(), " and ", ranks.inputs.size(), " ranks for ",
+             outputs.size(), " outputs and ", inputs.size(), " inputs");
+  const Ref<Node> node(new JointNode(name, outputs, inputs, std::move(pullback), std::move(ranks)));
   for (size_t i = 0; i < outputs.size(); ++i)
     if (is_floating(outputs[i].dtype())) detail::attach_output(outputs[i], node.raw(), static_cast<uint32_t>(i));
 }

@@ -4,6 +4,7 @@
 //   own share)
 #include "weft/nn/sync_batch_norm.h"
 
+#include "weft/autograd/joint.h"
 #include "weft/autograd/last_derivative.h"
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/unary.h"
@@ -154,7 +155,8 @@ class SyncPullback final : public autograd::Pullback {
 
 // What the last rank does for all.
 std::vector<Tensors> normalize_all(std::span<const Tensors> deposits, const weft::BatchNormOptions& options,
-                                   Order order) {
+                                   const Group& group) {
+  const Order order = group.order();
   std::vector<Share> shares;
   double count = 0;
   for (const Tensors& d : deposits) {
@@ -180,7 +182,8 @@ std::vector<Tensors> normalize_all(std::span<const Tensors> deposits, const weft
   }
   if (tracked)
     autograd::record_pullback("sync_batch_norm", outputs, inputs,
-                              std::make_unique<SyncPullback>(std::move(kept), count, options.eps, order));
+                              std::make_unique<SyncPullback>(std::move(kept), count, options.eps, order),
+                              autograd::JointRanks::alike(group, 1, 3));
   std::vector<Tensors> results;
   for (const Tensor& y : outputs) results.push_back({y});
   return results;
@@ -195,9 +198,8 @@ Tensor sync_batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta,
              "sync_batch_norm: float64 data with a ", gamma.dtype(), " weight; convert one");
   WEFT_CHECK(ShapeError, x.rank() >= 2, "sync_batch_norm: expected [N, C] or [N, C, d…], got shape ", x.shape());
   const std::string what = weft::detail::concat("sync_batch_norm ", x.dtype(), "[", x.shape()[1], "]");
-  const Order order = rank.group->order();
   return rank.group->meet(rank.rank, what, {x, gamma, beta, running_mean, running_var},
-                          [&](std::span<const Tensors> all) { return normalize_all(all, options, order); })[0];
+                          [&](std::span<const Tensors> all) { return normalize_all(all, options, *rank.group); })[0];
 }
 
 }  // namespace weft::nn

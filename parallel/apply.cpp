@@ -8,7 +8,10 @@ ApplyState::ApplyState(std::vector<Device> devices, std::vector<int> ranks_, con
       context(context_),
       options(options_),
       group(std::move(devices), {.deadline = options_.deadline, .order = options_.order}),
-      generators(ranks.size(), context_.generator) {}
+      generators(ranks.size(), context_.generator) {
+  if (Worker::is_current() && ranks.size() > 1)
+    group.forbid("in a worker the ranks of a call run one after the other; make the call outside");
+}
 
 void ApplyState::run(size_t i, int replica, const std::function<void()>& f) {
   const int position = static_cast<int>(i);

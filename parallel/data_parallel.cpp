@@ -2,10 +2,8 @@
 
 #include <numeric>
 
-#include "weft/autograd/ops/concat.h"
 #include "weft/tensor/collective.h"
 #include "weft/tensor/operators.h"
-#include "weft/tensor/ops/copy.h"
 
 namespace weft::parallel {
 
@@ -59,12 +57,6 @@ ApplyOptions RankSet::apply_options(const std::vector<int64_t>& sizes) const {
     first += size;
   }
   return apply;
-}
-
-Tensor gather(const PerDevice<Tensor>& outputs, Device device, int64_t axis) {
-  Tensors here;
-  for (const Tensor& output : outputs) here.push_back(output.to(device));
-  return concat(here, axis);
 }
 
 namespace detail {

@@ -6,6 +6,7 @@
 #include "weft/nn/loss_parts.h"
 #include "weft/nn/module.h"
 #include "weft/parallel/apply.h"
+#include "weft/parallel/collectives.h"
 #include "weft/parallel/ranks.h"
 #include "weft/parallel/split.h"
 
@@ -133,9 +134,6 @@ std::string to_string(const DataParallelModel<M>& model) {
   for (const Device device : model.devices()) text += " " + to_string(device);
   return text + "\n" + nn::to_string(model.module());
 }
-
-/// The outputs joined on one device, in order of samples. Recorded.
-Tensor gather(const PerDevice<Tensor>& outputs, Device device, int64_t axis = 0);
 
 namespace detail {
 

@@ -14,6 +14,15 @@ struct Pool::Round {
   Generator generator{0};
   int puts = 0;
   int64_t samples = 0;
+  std::vector<size_t> workers;  // that got an item of the round
+
+  void leave(int rank, std::exception_ptr error = nullptr) const noexcept {
+    if (group) group->leave(rank, std::move(error));
+  }
+  // The items still to come will not.
+  void abandon(int size) const noexcept {
+    for (int rank = puts; rank < size; ++rank) leave(rank);
+  }
 };
 
 struct Pool::Item {
@@ -22,6 +31,8 @@ struct Pool::Item {
   Status status = Status::waiting;
   std::exception_ptr error;
   Result result;
+  std::shared_ptr<Round> round;
+  int rank = 0;
 };
 
 struct Pool::State {
@@ -35,39 +46,36 @@ struct Pool::State {
   bool alone = false;         // an item that must run alone is running
   int running = 0;
 
-  // Runs one item as its round's `rank`.
-  void run(Item& item, const std::function<void()>& job, const Context& context, const std::shared_ptr<Round>& round,
-           int rank, bool serial_init) {
+  // Runs one item as its round's rank.
+  void run(Item& item, const std::function<void()>& job, const Context& context, bool serial_init) {
     std::unique_lock lock(mutex);
     const Device device = item.device;
-    const bool first = serial_init && std::find(begun.begin(), begun.end(), device) == begun.end();
-    changed.wait(lock, [&] { return !alone && (!first || running == 0); });
+    const Round& round = *item.round;
+    const auto cancelled = [&] { return item.status == Item::Status::cancelled; };
+    const auto first = [&] { return serial_init && std::find(begun.begin(), begun.end(), device) == begun.end(); };
+    changed.wait(lock, [&] { return cancelled() || (!alone && (!first() || running == 0)); });
     --waiting;
-    if (item.status == Item::Status::cancelled) {
-      changed.notify_all();
-      lock.unlock();
-      const Error cancelled("Parallel: an item of this round was cancelled before it started");
-      if (round->group) round->group->leave(rank, std::make_exception_ptr(cancelled));
-      return;
-    }
+    changed.notify_all();
+    if (cancelled()) return;
+    const bool by_itself = first();
     item.status = Item::Status::running;
     ++running;
-    alone = first;
-    if (first && round->group)
-      round->group->forbid("the first item of each device runs alone; pass serial_init = false");
+    alone = by_itself;
+    if (by_itself && round.group)
+      round.group->forbid("the first item of each device runs alone; pass serial_init = false");
     lock.unlock();
     std::exception_ptr error;
     try {
       const ContextGuard in_force(context);
       const DeviceGuard on(device);
-      const RankGuard as({round->group.get(), rank, 0});
+      const RankGuard as({round.group.get(), item.rank, 0});
       job();
     } catch (...) {
       error = std::current_exception();
     }
-    if (round->group) round->group->leave(rank, error);
+    round.leave(item.rank, error);
     lock.lock();
-    if (first) {
+    if (by_itself) {
       begun.push_back(device);
       alone = false;
     }
@@ -90,7 +98,10 @@ Pool::Pool(int workers, ParallelOptions options) : options_(std::move(options)),
   }
 }
 
-Pool::~Pool() { cancel(); }
+Pool::~Pool() {
+  close();
+  cancel();
+}
 
 // The worker bound to the device; where several are, or none is, in turn.
 size_t Pool::choose(std::optional<Device> device) const {
@@ -120,32 +131,45 @@ std::shared_ptr<Pool::Round> Pool::round_for(int64_t samples, Context& context, 
   return round_;
 }
 
+// Where an item of a round runs. Two of them on one worker cannot meet.
+size_t Pool::seat(Round& round, int rank, std::optional<Device> device, Item& item) {
+  const size_t worker = workers_.empty() ? 0 : choose(device);
+  next_worker_ = worker + 1;
+  item.device = workers_.empty() ? device.value_or(current_device()) : workers_[worker]->device();
+  if (!round.group || workers_.empty()) return worker;
+  round.group->place(rank, item.device);
+  if (std::find(round.workers.begin(), round.workers.end(), worker) != round.workers.end())
+    round.group->forbid(weft::detail::concat("two items of one round are for the worker of ", item.device,
+                                             ", so they run one after the other; put one per worker"));
+  round.workers.push_back(worker);
+  return worker;
+}
+
 Pool::Ticket Pool::put(std::optional<Device> device, int64_t samples, std::function<void()> job, Result result) {
   Context context = Context::capture();
   int rank = 0;
   std::unique_lock lock(state_->mutex);
-  WEFT_CHECK(Error, !state_->closed, "Parallel: put after close()");
-  const auto room = [this] { return state_->waiting < options_.capacity; };
+  const auto room = [this] { return state_->closed || state_->waiting < options_.capacity; };
   WEFT_CHECK(Error, state_->changed.wait_for(lock, options_.deadline, room), "Parallel: ", state_->waiting,
              " items waited for a worker for ", options_.deadline.count() / 1000, " s; is one of them stuck?");
+  WEFT_CHECK(Error, !state_->closed, "Parallel: put after close()");
   const std::shared_ptr<Round> round = round_for(samples, context, rank);
   const Ticket ticket = state_->next++;
-  const size_t worker = workers_.empty() ? 0 : choose(device);
   const auto item = std::make_shared<Item>();
-  item->device = workers_.empty() ? device.value_or(current_device()) : workers_[worker]->device();
   item->result = std::move(result);
+  item->round = round;
+  item->rank = rank;
+  const size_t worker = seat(*round, rank, device, *item);
   state_->items[ticket] = item;
-  next_worker_ = worker + 1;
   ++state_->waiting;
-  lock.unlock();
   const bool serial = options_.serial_init && !workers_.empty();
-  auto work = [state = state_, item, job = std::move(job), context, round, rank, serial] {
-    state->run(*item, job, context, round, rank, serial);
+  auto work = [state = state_, item, job = std::move(job), context, serial] {
+    state->run(*item, job, context, serial);
   };
-  if (workers_.empty())
-    work();
-  else
-    workers_[worker]->queue(std::move(work));
+  // Under the lock: all workers get the items of several callers in one order.
+  if (!workers_.empty()) return workers_[worker]->queue(std::move(work)), ticket;
+  lock.unlock();
+  work();
   return ticket;
 }
 
@@ -207,22 +231,20 @@ Pool::Result Pool::wait_next_for(std::chrono::milliseconds duration) {
 }
 
 std::vector<Pool::Result> Pool::wait_all() {
-  std::vector<Ticket> tickets;
+  std::vector<std::pair<Ticket, Device>> tickets;
   std::vector<Result> results;
   std::vector<WorkerError> errors;
   {
     const std::lock_guard lock(state_->mutex);
-    for (const auto& [ticket, item] : state_->items) tickets.push_back(ticket);
+    for (const auto& [ticket, item] : state_->items) tickets.emplace_back(ticket, item->device);
   }
   for (size_t i = 0; i < tickets.size(); ++i) {
     std::unique_lock lock(state_->mutex);
-    const auto found = state_->items.find(tickets[i]);
-    if (found == state_->items.end()) continue;  // fetched by another thread meanwhile
-    const Device device = found->second->device;
+    if (!state_->items.count(tickets[i].first)) continue;  // fetched by another thread meanwhile
     try {
-      results.push_back(fetch(lock, tickets[i], options_.deadline));
+      results.push_back(fetch(lock, tickets[i].first, options_.deadline));
     } catch (...) {
-      errors.push_back({static_cast<int>(i), device, std::current_exception()});
+      errors.push_back({static_cast<int>(i), tickets[i].second, std::current_exception()});
     }
   }
   if (!errors.empty()) throw WorkerErrors(std::move(errors), static_cast<int>(tickets.size()));
@@ -236,13 +258,19 @@ size_t Pool::outstanding() const {
 
 void Pool::close() {
   const std::lock_guard lock(state_->mutex);
+  if (state_->closed) return;
   state_->closed = true;
+  if (round_) round_->abandon(size_);
+  state_->changed.notify_all();
 }
 
 void Pool::cancel() {
   const std::lock_guard lock(state_->mutex);
   for (auto& [ticket, item] : state_->items)
-    if (item->status == Item::Status::waiting) item->status = Item::Status::cancelled;
+    if (item->status == Item::Status::waiting) {
+      item->status = Item::Status::cancelled;
+      item->round->leave(item->rank, std::make_exception_ptr(Error("Parallel: the item was cancelled")));
+    }
   state_->changed.notify_all();
 }
 

@@ -45,7 +45,8 @@ class Pool {
   std::vector<Result> wait_all();
   /// Items not fetched yet.
   size_t outstanding() const;
-  /// No more puts; what was put is finished.
+  /// No more puts, also for a put() that waits for a place; what was put is finished. Ranks of a round that is not full
+  /// learn that the others will not come.
   void close();
   /// Drops what has not started.
   void cancel();
@@ -56,6 +57,7 @@ class Pool {
   struct Round;
   struct State;
   size_t choose(std::optional<Device> device) const;
+  size_t seat(Round& round, int rank, std::optional<Device> device, Item& item);
   Result fetch(std::unique_lock<std::mutex>& lock, Ticket ticket, std::chrono::milliseconds patience);
   std::shared_ptr<Round> round_for(int64_t samples, Context& context, int& rank);
 

@@ -33,6 +33,24 @@ void check_ranks(const char* operation, std::span<const Tensor> x, bool same_sha
   }
 }
 
+void check_extents(const char* operation, const Shape& shape, int axis, std::span<const int64_t> extents,
+                   size_t ranks) {
+  WEFT_CHECK(CommError, extents.size() == ranks, operation, ": ", extents.size(), " extents for ", ranks, " devices");
+  int64_t sum = 0;
+  for (const int64_t extent : extents) {
+    WEFT_CHECK(ShapeError, extent >= 0, operation, ": a part of extent ", extent);
+    sum += extent;
+  }
+  WEFT_CHECK(ShapeError, sum == shape[axis], operation, ": extents add up to ", sum, ", axis ", axis, " of shape ",
+             shape, " does not");
+}
+
+std::vector<Device> devices_of(std::span<const Tensor> x) {
+  std::vector<Device> devices;
+  for (const Tensor& t : x) devices.push_back(t.device());
+  return devices;
+}
+
 // Pairs of neighbours, then pairs of pairs: the shape of the tree depends on the number of ranks alone.
 Tensor tree_sum(std::span<const Tensor> x, Device device) {
   if (x.size() == 1) return ops::to(x[0], device);
@@ -69,8 +87,7 @@ Tensors all_reduce(std::span<const Tensor> x, Order order) {
       if (communicator->all_reduce(x, y)) return y;
     }
   }
-  std::vector<Device> devices;
-  for (const Tensor& t : x) devices.push_back(t.device());
+  const std::vector<Device> devices = devices_of(x);
   const Tensor sum = reduce(x, devices[0]);
   Tensors y{sum};
   for (const Tensor& t : broadcast(sum, std::span(devices).subspan(1))) y.push_back(t);
@@ -84,10 +101,32 @@ Tensor gather(std::span<const Tensor> x, Device device, int64_t axis) {
   return concat(here, axis);
 }
 
+Tensors all_gather(std::span<const Tensor> x, int64_t axis) {
+  check_ranks("all_gather", x, false);
+  const std::vector<Device> devices = devices_of(x);
+  Tensors y{gather(x, devices[0], axis)};
+  for (const Tensor& t : broadcast(y[0], std::span(devices).subspan(1))) y.push_back(t);
+  return y;
+}
+
+Tensors reduce_scatter(std::span<const Tensor> x, std::span<const int64_t> extents, int64_t axis) {
+  check_ranks("reduce_scatter", x, true);
+  const int a = normalize_axis("reduce_scatter", axis, x[0].rank());
+  check_extents("reduce_scatter", x[0].shape(), a, extents, x.size());
+  Tensors sums;
+  int64_t start = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    Tensors parts;
+    for (const Tensor& t : x) parts.push_back(slice(t, a, start, start + extents[i]));
+    sums.push_back(reduce(parts, x[i].device()));
+    start += extents[i];
+  }
+  return sums;
+}
+
 Tensors scatter(const Tensor& x, std::span<const Device> devices, std::span<const int64_t> extents, int64_t axis) {
-  WEFT_CHECK(CommError, devices.size() == extents.size(), "scatter: ", extents.size(), " extents for ", devices.size(),
-             " devices");
   const int a = normalize_axis("scatter", axis, x.rank());
+  check_extents("scatter", x.shape(), a, extents, devices.size());
   Tensors parts;
   int64_t start = 0;
   for (size_t i = 0; i < devices.size(); ++i) {
@@ -95,8 +134,6 @@ Tensors scatter(const Tensor& x, std::span<const Device> devices, std::span<cons
     parts.push_back(devices[i] == x.device() ? clone(part) : to(part, devices[i]));
     start += extents[i];
   }
-  WEFT_CHECK(ShapeError, start == x.size(a), "scatter: extents add up to ", start, ", axis ", a, " of shape ",
-             x.shape(), " does not");
   return parts;
 }
 

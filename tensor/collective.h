@@ -32,6 +32,10 @@ Tensor reduce(std::span<const Tensor> x, Device device);
 Tensors broadcast(const Tensor& x, std::span<const Device> devices);
 /// All x joined along `axis`, on `device`; extents along the axis may differ.
 Tensor gather(std::span<const Tensor> x, Device device, int64_t axis = 0);
+/// All x joined along `axis`, on every rank's device.
+Tensors all_gather(std::span<const Tensor> x, int64_t axis = 0);
+/// Part i, of extents[i] along `axis`, of the sum of all x, on x[i]'s device; by the tree.
+Tensors reduce_scatter(std::span<const Tensor> x, std::span<const int64_t> extents, int64_t axis = 0);
 /// Parts of x along `axis` with the given extents, part i on devices[i].
 Tensors scatter(const Tensor& x, std::span<const Device> devices, std::span<const int64_t> extents, int64_t axis = 0);
 

@@ -1,5 +1,7 @@
 #include "weft/tensor/group.h"
 
+#include <atomic>
+
 namespace weft {
 
 RankContext& current_rank() noexcept {
@@ -7,8 +9,20 @@ RankContext& current_rank() noexcept {
   return instance;
 }
 
+namespace {
+std::atomic<uint64_t> next_group{1};
+}
+
 Group::Group(std::vector<Device> devices, const GroupOptions& options)
-    : devices_(std::move(devices)), options_(options), seats_(devices_.size()) {}
+    : id_(next_group.fetch_add(1, std::memory_order_relaxed)),
+      devices_(std::move(devices)),
+      options_(options),
+      seats_(devices_.size()) {}
+
+void Group::place(int rank, Device device) {
+  const std::lock_guard lock(mutex_);
+  devices_[static_cast<size_t>(rank)] = device;
+}
 
 void Group::check_left(int64_t meeting, const std::string& what) const {
   for (size_t i = 0; i < seats_.size(); ++i) {
@@ -42,9 +56,17 @@ void Group::close(std::exception_ptr error) noexcept {
   changed_.notify_all();
 }
 
+// What the ranks that wait are there for.
+std::string Group::gathering() const {
+  for (const Seat& seat : seats_)
+    if (seat.here) return seat.what;
+  return "";
+}
+
 void Group::forbid(std::string reason) {
   const std::lock_guard lock(mutex_);
   forbidden_ = std::move(reason);
+  if (arrived_ > 0 && !acting_) close(std::make_exception_ptr(CommError(gathering() + ": " + forbidden_)));
 }
 
 Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Act& act) {
@@ -71,6 +93,7 @@ Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Ac
     try {
       check_agreement();
       lock.unlock();  // the others only wait; a rank that leaves meanwhile must not block
+      const RankGuard nobody({});
       results_ = act(deposits);
     } catch (...) {
       error = std::current_exception();
@@ -106,10 +129,7 @@ void Group::leave(int rank, std::exception_ptr error) noexcept {
   seat.error = std::move(error);
   if (arrived_ == 0 || acting_ || seat.here) return;
   try {
-    std::string what;
-    for (const Seat& s : seats_)
-      if (s.here) what = s.what;
-    check_left(meeting_, what);
+    check_left(meeting_, gathering());
   } catch (...) {
     close(std::current_exception());
   }

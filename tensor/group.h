@@ -40,9 +40,12 @@ class Group {
 
   int size() const { return static_cast<int>(devices_.size()); }
   const std::vector<Device>& devices() const { return devices_; }
+  /// Different for every group of the process, also after it is gone.
+  uint64_t id() const { return id_; }
   Order order() const { return options_.order; }
 
-  /// What the last rank does for all: gets every rank's tensors, in order of rank, and returns as many results each.
+  /// What the last rank does for all, as a thread that is no rank: gets every rank's tensors, in order of rank, and
+  /// returns each rank's results.
   using Act = std::function<std::vector<Tensors>(std::span<const Tensors> deposits)>;
   /// Called by every rank, the same number of times and with the same `what` ("all_reduce sum float32[1024]").
   /// Throws CommError `all_reduce #41: rank 0 …, rank 2 …` in all ranks if they disagree, if one left or the deadline
@@ -50,8 +53,11 @@ class Group {
   Tensors meet(int rank, const std::string& what, Tensors tensors, const Act& act);
   /// The rank will not come again: it returned (no error) or threw. Waiting ranks fail now, later ones on arrival.
   void leave(int rank, std::exception_ptr error = nullptr) noexcept;
-  /// The ranks will not run at the same time: every meeting fails with CommError `<what>: <reason>`.
+  /// The ranks will not run at the same time: every meeting, also one that is gathering, fails with CommError
+  /// `<what>: <reason>`.
   void forbid(std::string reason);
+  /// Where a rank will run, for a group whose ranks are placed one by one; before that rank runs.
+  void place(int rank, Device device);
 
  private:
   struct Seat {
@@ -64,7 +70,9 @@ class Group {
   void check_left(int64_t meeting, const std::string& what) const;
   void check_agreement() const;
   void close(std::exception_ptr error) noexcept;
+  std::string gathering() const;
 
+  const uint64_t id_;
   std::vector<Device> devices_;
   GroupOptions options_;
   std::mutex mutex_;

@@ -1,0 +1,435 @@
+// Differentiable collectives: values, first and second gradients, uneven parts, one node each, errors; the same inside
+// ranks, and in the ranks' own backward passes.
+#include "weft/parallel/collectives.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/parallel/devices.h"
+#include "weft/autograd/gradcheck.h"
+#include "weft/autograd/ops/binary.h"
+#include "weft/autograd/ops/copy.h"
+#include "weft/autograd/ops/reduce.h"
+#include "weft/autograd/ops/unary.h"
+#include "weft/parallel/apply.h"
+#include "weft/parallel/backward.h"
+#include "weft/parallel/parallel.h"
+#include "weft/tensor/operators.h"
+#include "weft/tensor/random.h"
+
+using namespace weft;
+using namespace weft::parallel;
+using namespace weft::test;
+
+namespace {
+
+using Floats = std::vector<float>;
+
+PerDevice<Tensor> spread(const Tensors& x, const std::vector<Device>& devices) {
+  Tensors placed;
+  for (size_t i = 0; i < devices.size(); ++i) placed.push_back(x[i].to(devices[i]));
+  return {devices, placed};
+}
+
+// One number out of values that lie anywhere, each element with a weight and a square of its own.
+Tensor blend(const PerDevice<Tensor>& y) {
+  Tensor sum;
+  for (int i = 0; i < y.size(); ++i) {
+    const Tensor here = y[i].to("cpu:0");
+    const Tensor part = weft::sum(here * here * (0.5 + i)) + weft::sum(here * (1.0 + 0.25 * i));
+    sum = sum.defined() ? sum + part : part;
+  }
+  return sum;
+}
+
+Tensor f64(const Shape& shape) { return randn(shape, {.dtype = DType::f64}); }
+
+void check_gradients(const autograd::GradcheckFunction& f, const Tensors& inputs) {
+  const auto first = autograd::gradcheck(f, inputs);
+  CHECK_MESSAGE(first.ok, first.text);
+  const auto second = autograd::gradgradcheck(f, inputs);
+  CHECK_MESSAGE(second.ok, second.text);
+}
+
+std::vector<int> first_ranks(int n) {
+  std::vector<int> ranks;
+  for (int i = 0; i < n; ++i) ranks.push_back(i);
+  return ranks;
+}
+
+template <class F>
+std::string text_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+}  // namespace
+
+TEST_SUITE("parallel/collectives") {
+  TEST_CASE("values, on the devices where they belong, uneven parts") {
+    for (const DeviceType type : kinds(3)) {
+      const auto devices = devices_of(type, 3);
+      const Tensor x = arange(0, 10).reshape({5, 2});
+      const auto parts = scatter(x, devices);
+      for (int i = 0; i < 3; ++i) CHECK(parts[i].device() == devices[static_cast<size_t>(i)]);
+      CHECK(parts[0].to_vector<float>() == Floats{0, 1, 2, 3});
+      CHECK(parts[2].to_vector<float>() == Floats{8, 9});
+      CHECK(scatter(x, devices, {0, 1, 4})[2].size(0) == 4);
+      CHECK(gather(parts, devices[1]).device() == devices[1]);
+      CHECK(gather(parts, "cpu:0").to_vector<float>() == x.to_vector<float>());
+      const auto copies = broadcast(x, devices);
+      CHECK(copies[2].device() == devices[2]);
+      CHECK(reduce(copies, devices[2]).to_vector<float>() == (x * 3.0).to_vector<float>());
+      for (const Order order : {Order::fastest, Order::tree})
+        for (const Tensor& y : all_reduce(copies, order)) CHECK(y.to_vector<float>() == (x * 3.0).to_vector<float>());
+      const auto joined = all_gather(parts);
+      for (int i = 0; i < 3; ++i) {
+        CHECK(joined[i].device() == devices[static_cast<size_t>(i)]);
+        CHECK(joined[i].to_vector<float>() == x.to_vector<float>());
+      }
+      const auto cut = reduce_scatter(copies, {1, 1, 3});
+      CHECK(cut[2].to_vector<float>() == (x.slice(0, 2, 5) * 3.0).to_vector<float>());
+      CHECK(cut[2].device() == devices[2]);
+    }
+  }
+
+  TEST_CASE("one device, one tensor: results are new tensors") {
+    const Tensor x = ones({2});
+    const PerDevice<Tensor> one({"cpu:0"}, {x});
+    CHECK(scatter(x, cpus(1))[0].raw() != x.raw());
+    CHECK(gather(one, "cpu:0").raw() != x.raw());
+    CHECK(broadcast(x, cpus(1))[0].raw() != x.raw());
+    CHECK(reduce(one, "cpu:0").raw() != x.raw());
+    CHECK(all_reduce(one)[0].raw() != x.raw());
+    CHECK(all_gather(one)[0].raw() != x.raw());
+    CHECK(reduce_scatter(one, {2})[0].raw() != x.raw());
+  }
+
+  TEST_CASE("first and second gradients of each") {
+    for (const DeviceType type : kinds(3)) {
+      if (type == DeviceType::cuda && simulated()) continue;  // float64 differences: minutes; values are above
+      const auto devices = devices_of(type, 3);
+      const std::vector<int64_t> uneven{2, 0, 1};
+      const Tensors three{f64({2, 2}), f64({2, 2}), f64({2, 2})};
+      const Tensors ragged{f64({2, 2}), f64({0, 2}), f64({1, 2})};
+      check_gradients([&](const Tensors& x) { return blend(scatter(x[0], devices, uneven)); }, {f64({3, 2})});
+      check_gradients([&](const Tensors& x) { return square(gather(spread(x, devices), devices[1])).to("cpu:0"); },
+                      ragged);
+      check_gradients([&](const Tensors& x) { return blend(broadcast(x[0], devices)); }, {f64({2})});
+      check_gradients([&](const Tensors& x) { return square(reduce(spread(x, devices), devices[2])).to("cpu:0"); },
+                      three);
+      for (const Order order : {Order::fastest, Order::tree})
+        check_gradients([&](const Tensors& x) { return blend(all_reduce(spread(x, devices), order)); }, three);
+      check_gradients([&](const Tensors& x) { return blend(all_gather(spread(x, devices))); }, ragged);
+      check_gradients([&](const Tensors& x) { return blend(all_gather(spread(x, devices), 1)); }, three);
+      check_gradients([&](const Tensors& x) { return blend(reduce_scatter(spread(x, devices), {1, 0, 1})); }, three);
+    }
+  }
+
+  TEST_CASE("each is one node, also when only some outputs are used") {
+    Tensor a = ones({2}).attach_grad(), b = ones({2}, {.device = "cpu:1"}).attach_grad();
+    Tensor loss;
+    {
+      const autograd::Record record;
+      const auto y = all_reduce(PerDevice<Tensor>({"cpu:0", "cpu:1"}, {a, b}));
+      const auto node = autograd::as_node(y[0].impl().slot);
+      CHECK(node.raw() == autograd::as_node(y[1].impl().slot).raw());
+      CHECK(node->outputs() == 2);
+      CHECK(std::string(node->name()) == "all_reduce");
+      CHECK(node->edges()[0].node->is_leaf());
+      CHECK(node->edges()[1].node->is_leaf());
+      loss = (y[1] * 3.0).sum();
+    }
+    loss.backward();
+    CHECK(a.grad().to_vector<float>() == Floats{3, 3});
+    CHECK(b.grad().to_vector<float>() == Floats{3, 3});
+  }
+
+  TEST_CASE("nothing is recorded without need") {
+    const Tensor x = ones({2});
+    CHECK_FALSE(broadcast(x, cpus(2))[0].requires_grad());
+    const autograd::Record record;
+    CHECK_FALSE(broadcast(x, cpus(2))[0].requires_grad());
+    CHECK(reduce(broadcast(arange(0, 3, 1, {.dtype = DType::i64}), cpus(2)), "cpu:0").dtype() == DType::i64);
+  }
+
+  TEST_CASE("errors name ranks and extents") {
+    const PerDevice<Tensor> shapes(cpus(2), {ones({2}), ones({3}, {.device = "cpu:1"})});
+    CHECK(text_of([&] { all_reduce(shapes); }) == "all_reduce: rank 0 has shape [2], rank 1 [3]");
+    CHECK(text_of([&] { reduce(shapes, "cpu:0"); }) == "reduce: rank 0 has shape [2], rank 1 [3]");
+    const PerDevice<Tensor> dtypes(cpus(2), {ones({2}), ones({2}, {.dtype = DType::f64, .device = "cpu:1"})});
+    CHECK(text_of([&] { all_gather(dtypes); }) == "all_gather: rank 0 has float32, rank 1 float64");
+    CHECK(text_of([] {
+            scatter(ones({4}), cpus(2), {1, 2});
+          }) == "scatter: extents add up to 3, axis 0 of shape [4] does not");
+    CHECK(text_of([] { scatter(ones({4}), cpus(2), {4}); }) == "scatter: 1 extents for 2 devices");
+    CHECK(text_of([] { scatter(ones({4}), cpus(2), {5, -1}); }) == "scatter: a part of extent -1");
+    CHECK_THROWS_AS(scatter(ones({4}), std::vector<Device>()), DeviceError);
+    CHECK_THROWS_AS(scatter(ones({4}), cpus(2), {}, 1), IndexError);
+    CHECK_THROWS_AS(broadcast(ones({4}), std::vector<Device>()), CommError);
+    CHECK_THROWS_AS(gather(PerDevice<Tensor>(), "cpu:0"), CommError);
+  }
+}
+
+namespace {
+
+// Runs f(rank, x_rank) on the workers of n devices; f returns a tensor or undefined.
+PerDevice<Tensor> on_ranks(const std::vector<Device>& devices, const Tensors& x,
+                           const std::function<Tensor(int, const Tensor&)>& f) {
+  const auto workers = Workers::acquire(devices);
+  return apply_on(*workers, first_ranks(static_cast<int>(devices.size())),
+                  [&](size_t i, int rank) { return f(rank, x[i]); });
+}
+
+}  // namespace
+
+TEST_SUITE("parallel/collectives in ranks") {
+  TEST_CASE("values") {
+    for (const DeviceType type : kinds(3)) {
+      const auto devices = devices_of(type, 3);
+      const Tensors x{full({2}, 1), full({2}, 2, {.device = devices[1]}), full({2}, 3, {.device = devices[2]})};
+      const Tensors mine = {x[0].to(devices[0]), x[1], x[2]};
+      for (const Tensor& y : on_ranks(devices, mine, [](int, const Tensor& v) { return all_reduce(v); }))
+        CHECK(y.to_vector<float>() == Floats{6, 6});
+      for (const Tensor& y : on_ranks(devices, mine, [](int, const Tensor& v) { return all_gather(v); }))
+        CHECK(y.to_vector<float>() == Floats{1, 1, 2, 2, 3, 3});
+      const auto sent =
+          on_ranks(devices, mine, [](int rank, const Tensor& v) { return broadcast(rank == 1 ? v : Tensor(), 1); });
+      for (int i = 0; i < 3; ++i) {
+        CHECK(sent[i].device() == devices[static_cast<size_t>(i)]);
+        CHECK(sent[i].to_vector<float>() == Floats{2, 2});
+      }
+      const auto cut =
+          on_ranks(devices, mine, [](int rank, const Tensor& v) { return scatter(rank == 2 ? v : Tensor(), 2); });
+      CHECK(cut[0].to_vector<float>() == Floats{3});
+      CHECK(cut[2].numel() == 0);
+      const auto sum = on_ranks(devices, mine, [](int, const Tensor& v) { return reduce(v, 1); });
+      CHECK_FALSE(sum[0].defined());
+      CHECK(sum[1].to_vector<float>() == Floats{6, 6});
+      CHECK(sum[1].device() == devices[1]);
+      const auto joined = on_ranks(devices, mine, [](int, const Tensor& v) { return gather(v, 0); });
+      CHECK(joined[0].to_vector<float>() == Floats{1, 1, 2, 2, 3, 3});
+      CHECK_FALSE(joined[2].defined());
+      const auto parts = on_ranks(devices, mine, [](int, const Tensor& v) { return reduce_scatter(v, {1, 0, 1}); });
+      CHECK(parts[2].to_vector<float>() == Floats{6});
+    }
+  }
+
+  TEST_CASE("outside a parallel section there is one rank") {
+    const Tensor x = arange(0, 3);
+    for (const Tensor& y : {all_reduce(x), all_gather(x), broadcast(x, 0), scatter(x, 0), reduce(x, 0), gather(x, 0),
+                            reduce_scatter(x, {3})})
+      CHECK(y.to_vector<float>() == Floats{0, 1, 2});
+    CHECK_THROWS_AS(broadcast(x, 1), CommError);
+  }
+
+  TEST_CASE("ranks that disagree learn how") {
+    const Tensors x{ones({2}), ones({2}, {.device = "cpu:1"})};
+    const std::string text = text_of(
+        [&] { on_ranks(cpus(2), x, [](int rank, const Tensor& v) { return rank ? all_reduce(v) : all_gather(v); }); });
+    CHECK(text.find("collective #0: ranks disagree: rank 0 all_gather float32 of rank 1 along axis 0, rank 1 "
+                    "all_reduce float32[2]; every rank must call the same collectives in the same order") !=
+          std::string::npos);
+    const std::string left =
+        text_of([&] { on_ranks(cpus(2), x, [](int rank, const Tensor& v) { return rank ? v : all_reduce(v); }); });
+    CHECK(left.find("all_reduce float32[2] #0: rank 1 on cpu:1 returned without arriving") != std::string::npos);
+    const std::string root =
+        text_of([&] { on_ranks(cpus(2), x, [](int rank, const Tensor& v) { return broadcast(v, rank); }); });
+    CHECK(root.find("rank 0 broadcast from rank 0, rank 1 broadcast from rank 1") != std::string::npos);
+  }
+
+  TEST_CASE("ranks of a call made in a worker cannot meet: an error at once") {
+    const Tensors x{ones({2}), ones({2}, {.device = "cpu:1"})};
+    const auto outer = Workers::acquire({"cpu:2"});
+    std::string text;
+    outer->run_all([&](int) {
+      text = text_of([&] { on_ranks(cpus(2), x, [](int, const Tensor& v) { return all_reduce(v); }); });
+    });
+    CHECK(text.find("in a worker the ranks of a call run one after the other; make the call outside") !=
+          std::string::npos);
+  }
+
+  TEST_CASE("gradients in one pass over all ranks: first and second") {
+    const auto devices = cpus(3);
+    using OnRank = std::function<Tensor(int, const Tensor&)>;
+    const OnRank all[] = {[](int, const Tensor& v) { return all_reduce(v * v); },
+                          [](int, const Tensor& v) { return all_gather(v * v); },
+                          [](int, const Tensor& v) {
+                            return reduce_scatter(v * v, {1, 0, 1});
+                          },
+                          [](int rank, const Tensor& v) { return broadcast(rank == 1 ? v * v : Tensor(), 1) * v; },
+                          [](int rank, const Tensor& v) {
+                            return scatter(rank == 2 ? v * v : Tensor(), 2, {0, 1, 1});
+                          },
+                          [](int, const Tensor& v) {
+                            const Tensor y = reduce(v * v, 1);
+                            return y.defined() ? y : v;
+                          },
+                          [](int, const Tensor& v) {
+                            const Tensor y = gather(v * v, 0);
+                            return y.defined() ? y : v;
+                          }};
+    for (const OnRank& f : all)
+      check_gradients(
+          [&](const Tensors& x) {
+            const PerDevice<Tensor> placed = spread(x, devices);
+            return blend(on_ranks(devices, Tensors(placed.begin(), placed.end()), f));
+          },
+          {f64({2}), f64({2}), f64({2})});
+  }
+}
+
+namespace {
+
+using Share = std::tuple<Tensor, Tensor>;
+
+// What every rank does to its share x_r: a loss that reaches all ranks' inputs twice.
+Tensor coupled_loss(const Tensor& x, double rank) {
+  const Tensor mean = all_reduce(x * x);
+  const Tensor y = x * mean * (1.0 + rank);
+  return weft::sum(all_gather(y) * (2.0 + rank)) + weft::sum(x);
+}
+
+}  // namespace
+
+TEST_SUITE("parallel/joint nodes in a worker's own backward") {
+  TEST_CASE("each rank takes the gradients of its own inputs, as in one pass over all") {
+    for (const DeviceType type : kinds(3))
+      for (const int n : {1, 2, 3}) {
+        const auto devices = devices_of(type, n);
+        for (const bool with_grad : {false, true}) {
+          std::vector<Floats> expected(static_cast<size_t>(n)), found(static_cast<size_t>(n));
+          for (const bool own : {false, true}) {
+            Tensors x;
+            for (int i = 0; i < n; ++i)
+              x.push_back(full({2}, i + 1, {.device = devices[static_cast<size_t>(i)]}).attach_grad());
+            const autograd::Record record;
+            auto& to = own ? found : expected;
+            const auto losses = on_ranks(devices, x, [&](int rank, const Tensor& v) {
+              const Tensor loss = coupled_loss(v, rank);
+              if (!own) return loss;
+              if (with_grad)
+                to[static_cast<size_t>(rank)] = autograd::grad({loss}, {v})[0].to_vector<float>();
+              else
+                loss.backward();
+              return loss;
+            });
+            if (!own) parallel_backward(losses);
+            if (!own || !with_grad)
+              for (size_t i = 0; i < x.size(); ++i) to[i] = x[i].grad().to_vector<float>();
+          }
+          CHECK(found == expected);
+          CHECK(found[0][0] != 0);
+        }
+      }
+  }
+
+  TEST_CASE("a graph that is kept can be used again; one that was used is refused in all ranks") {
+    const auto devices = cpus(2);
+    Tensors x{full({2}, 1).attach_grad(GradReq::add), full({2}, 2, {.device = "cpu:1"}).attach_grad(GradReq::add)};
+    const autograd::Record record;
+    on_ranks(devices, x, [](int rank, const Tensor& v) {
+      const Tensor loss = coupled_loss(v, rank);
+      loss.backward({.retain_graph = true});
+      const Floats once = v.grad().to_vector<float>();
+      loss.backward();
+      if (v.grad().to_vector<float>() != (full({2}, 2) * Tensor(weft::tensor(once, {2}))).to_vector<float>())
+        throw Error("not twice as much");
+      return loss;
+    });
+    const std::string text = text_of([&] {
+      on_ranks(devices, x, [](int rank, const Tensor& v) {
+        const Tensor loss = coupled_loss(v, rank);
+        loss.backward();
+        loss.backward();
+        return loss;
+      });
+    });
+    CHECK(text.find("parallel: 2 of 2 devices failed") == 0);
+    CHECK(text.find("was already used and released") != std::string::npos);
+  }
+
+  TEST_CASE("a rank that fails, returns, or asks for another order fails the others at once") {
+    const auto devices = cpus(3);
+    const Tensors x{full({2}, 1).attach_grad(), full({2}, 2, {.device = "cpu:1"}).attach_grad(),
+                    full({2}, 3, {.device = "cpu:2"}).attach_grad()};
+    const autograd::Record record;
+    const auto run = [&](const std::function<void(int, const Tensor&)>& end) {
+      return text_of([&] {
+        on_ranks(devices, x, [&](int rank, const Tensor& v) {
+          const Tensor loss = coupled_loss(v, rank);
+          end(rank, loss);
+          return loss;
+        });
+      });
+    };
+    CHECK(run([](int rank, const Tensor& loss) {
+            if (rank == 1) throw Error("broken before backward");
+            loss.backward();
+          }) == "parallel: 1 of 3 devices failed. cpu:1: broken before backward");
+    const std::string returned = run([](int rank, const Tensor& loss) {
+      if (rank != 2) loss.backward();
+    });
+    CHECK(returned.find("parallel: 2 of 3 devices failed. cpu:0: backward of all_gather (operation ") == 0);
+    CHECK(returned.find("rank 2 on cpu:2 returned without arriving") != std::string::npos);
+    CHECK(run([](int rank, const Tensor& loss) {
+            if (rank == 0)
+              autograd::as_node(loss.impl().slot)->add_hook(0, [](const Tensor&) -> Tensor { throw Error("hook"); });
+            loss.backward();
+          }) == "parallel: 1 of 3 devices failed. cpu:0: hook");
+    const std::string kept = run([](int rank, const Tensor& loss) { loss.backward({.retain_graph = rank == 1}); });
+    CHECK(kept.find("ranks disagree") != std::string::npos);
+    const std::string higher = run([](int, const Tensor& loss) { loss.backward({.create_graph = true}); });
+    CHECK(higher.find("create_graph in a rank's own backward pass") != std::string::npos);
+    CHECK(run([](int, const Tensor& loss) { loss.backward(); }) == "nothing was thrown");
+  }
+
+  TEST_CASE("what the pullback throws reaches every rank") {
+    const auto devices = cpus(2);
+    const Tensors x{full({2}, 1).attach_grad(), full({2}, 2, {.device = "cpu:1"}).attach_grad()};
+    const autograd::Record record;
+    const std::string text = text_of([&] {
+      on_ranks(devices, x, [](int, const Tensor& v) {
+        Tensor y = all_reduce(v);
+        const Tensor z = y * y;
+        y.storage().bump_version("test");
+        z.sum().backward();
+        return z;
+      });
+    });
+    CHECK(text.find("was changed in place by 'test'") != std::string::npos);
+  }
+
+  TEST_CASE("in a pool, with Parallelizable") {
+    struct Coupled : Parallelizable<Tensor, Tensor> {
+      Tensor forward_backward(Tensor x) override {
+        Tensor loss;
+        {
+          const autograd::Record record;
+          loss = coupled_loss(x, x.device().index);
+        }
+        loss.backward();
+        return loss;
+      }
+    } task;
+    const auto devices = cpus(2);
+    Parallel pool(2, task, {.serial_init = false, .devices = devices});
+    std::vector<Floats> first;
+    for (int round = 0; round < 20; ++round) {
+      std::vector<Floats> gradients;
+      Tensors x{full({2}, 1).attach_grad(), full({2}, 2, {.device = "cpu:1"}).attach_grad()};
+      for (const Tensor& share : x) pool.put(share);
+      pool.drain();
+      for (const Tensor& share : x) gradients.push_back(share.grad().to_vector<float>());
+      if (round == 0) first = gradients;
+      CHECK(gradients == first);
+    }
+    Parallel alone(2, task, {.serial_init = false, .devices = {"cpu:0"}});
+    alone.put(full({2}, 1).attach_grad());
+    alone.close();
+    CHECK_THROWS_AS(alone.get(), CommError);
+  }
+}

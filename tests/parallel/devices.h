@@ -1,0 +1,31 @@
+// Lists of devices for the tests of parallel/: always CPU devices, and CUDA devices where there are as many.
+#pragma once
+
+#include <vector>
+
+#include "tests/support/hooks.h"
+#include "weft/tensor/device.h"
+
+namespace weft::test {
+
+inline std::vector<Device> devices_of(DeviceType type, int n) {
+  std::vector<Device> devices;
+  for (int i = 0; i < n; ++i) devices.push_back({type, i});
+  return devices;
+}
+inline std::vector<Device> cpus(int n) { return devices_of(DeviceType::cpu, n); }
+
+/// The kinds of devices of which there are at least n.
+inline std::vector<DeviceType> kinds(int n) {
+  std::vector<DeviceType> types{DeviceType::cpu};
+  if (cuda_or_skip() && device_count(DeviceType::cuda) >= n) types.push_back(DeviceType::cuda);
+  return types;
+}
+
+/// `slow` where devices are simulated, which takes some hundred times longer.
+template <class T>
+T natively_or(DeviceType type, T native, T slow) {
+  return type == DeviceType::cuda && simulated() ? slow : native;
+}
+
+}  // namespace weft::test
