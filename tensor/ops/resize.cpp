@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/resize_nearest.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -32,9 +33,16 @@ void check(const char* operation, const Tensor& x, Pair from, Pair to, const Res
              " must be positive, or 0 for the ratio of the sizes");
 }
 
+bool is_nearest(const ResizeOptions& options) {
+  WEFT_CHECK(Error, options.mode == ResizeMode::bilinear || !options.align_corners,
+             "resize: .align_corners is for bilinear resize; leave it false for nearest");
+  return options.mode == ResizeMode::nearest;
+}
+
 }  // namespace
 
 Tensor resize(const Tensor& x, Pair size, const ResizeOptions& options) {
+  if (is_nearest(options)) return resize_nearest(x, size, options.scale_h, options.scale_w);
   check_rank("resize", x, 4, "[N, C, H, W]");
   const Pair in{x.shape()[2], x.shape()[3]};
   check("resize", x, in, size, options);
@@ -49,6 +57,7 @@ Tensor resize(const Tensor& x, Pair size, const ResizeOptions& options) {
 }
 
 Tensor resize_backward(const Tensor& dy, Pair size, const ResizeOptions& options) {
+  if (is_nearest(options)) return resize_nearest_backward(dy, size, options.scale_h, options.scale_w);
   check_rank("resize_backward", dy, 4, "[N, C, H, W]");
   const Pair out{dy.shape()[2], dy.shape()[3]};
   check("resize_backward", dy, size, out, options);

@@ -1,4 +1,4 @@
-// Bilinear resize of images. Output o lies at source position
+// Resize of images, bilinear or nearest (resize_nearest.h). Bilinear: output o lies at source position
 //   align_corners: o (in - 1) / (out - 1)      else: max((o + 1/2) step - 1/2, 0),  step = in / out, or 1 / scale
 // as in PyTorch; it blends pixels floor(position) and the next one, which is clamped at the edge.
 #pragma once
@@ -10,10 +10,13 @@
 namespace weft {
 class Tensor;
 
+enum class ResizeMode : uint8_t { bilinear, nearest };
+
 struct ResizeOptions {
-  bool align_corners = false;
+  bool align_corners = false;  ///< bilinear only
   double scale_h = 0;  ///< output / input used for positions, where it is not the ratio of the sizes; 0: that ratio
   double scale_w = 0;
+  ResizeMode mode = ResizeMode::bilinear;
 };
 
 /// One axis: an output's two source pixels and the weight of the second.
@@ -83,8 +86,8 @@ WEFT_INLINE ResizeRange resize_range(const ResizeAxis& axis, int64_t i) {
 }
 
 namespace ops {
-/// x [N, C, H, W] -> [N, C, height, width], channels-last; floating dtypes. Throws ShapeError on an empty image or
-/// size.
+/// x [N, C, H, W] -> [N, C, height, width], channels-last; floating dtypes, any if nearest. Throws ShapeError on an
+/// empty image or size.
 Tensor resize(const Tensor& x, Pair size, const ResizeOptions& options = {});
 /// dy [N, C, h, w] -> [N, C, size.h, size.w], where `size` and `options` are those of an x resized to dy's size.
 Tensor resize_backward(const Tensor& dy, Pair size, const ResizeOptions& options = {});
