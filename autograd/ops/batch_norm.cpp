@@ -83,27 +83,42 @@ struct Second {
 
 }  // namespace
 
+autograd::BatchNormBasis autograd::batch_norm_basis(const Tensor& x, const Tensor& running_mean,
+                                                    const Tensor& running_var, const BatchNormOptions& options) {
+  check(x, running_mean, running_var, options.training);
+  BatchNormBasis basis{running_mean, running_var, {}, options.training && x.numel() > 0};
+  if (basis.by_batch) std::tie(basis.mean, basis.var) = ops::batch_norm_statistics(x);
+  if (!basis.mean.defined())
+    basis.mean = basis.var = zeros({x.shape()[1]}, {.dtype = compute_dtype(x.dtype()), .device = x.device()});
+  basis.inverse_std = ops::batch_norm_inverse_std(basis.var, options.eps);
+  return basis;
+}
+
+void autograd::batch_norm_advance(const BatchNormBasis& basis, const Tensor& x, const Tensor& running_mean,
+                                  const Tensor& running_var, const BatchNormOptions& options) {
+  if (!basis.by_batch || !running_mean.defined()) return;
+  Tensor to_mean = running_mean, to_var = running_var;
+  ops::batch_norm_update(basis.mean, basis.var, count_of(x), options.momentum, to_mean, to_var);
+}
+
+autograd::BatchNormKept autograd::batch_norm_kept(const BatchNormBasis& basis, const Tensor& y, const Tensor& gamma,
+                                                  const Tensor& beta, const BatchNormOptions& options) {
+  return {Saved(basis.mean),
+          Saved(basis.inverse_std),
+          MaybeSaved(options.relu ? y.detach() : Tensor()),
+          options.training,
+          gamma.defined() ? gamma.dtype() : basis.inverse_std.dtype(),
+          beta.defined() ? beta.dtype() : basis.inverse_std.dtype()};
+}
+
 Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& running_mean,
                   const Tensor& running_var, const BatchNormOptions& options) {
   using namespace autograd;
-  check(x, running_mean, running_var, options.training);
-  Tensor mean = running_mean, var = running_var;
-  const bool by_batch = options.training && x.numel() > 0;
-  if (by_batch) std::tie(mean, var) = ops::batch_norm_statistics(x);
-  if (!mean.defined()) mean = var = zeros({x.shape()[1]}, {.dtype = compute_dtype(x.dtype()), .device = x.device()});
-  const Tensor inverse_std = ops::batch_norm_inverse_std(var, options.eps);
-  Tensor y = ops::batch_norm_normalize(x, mean, inverse_std, gamma, beta, options.relu);
-  if (by_batch && running_mean.defined()) {
-    Tensor to_mean = running_mean, to_var = running_var;
-    ops::batch_norm_update(mean, var, count_of(x), options.momentum, to_mean, to_var);
-  }
+  const BatchNormBasis basis = batch_norm_basis(x, running_mean, running_var, options);
+  Tensor y = ops::batch_norm_normalize(x, basis.mean, basis.inverse_std, gamma, beta, options.relu);
+  batch_norm_advance(basis, x, running_mean, running_var, options);
   if (!tracked(x, gamma, beta)) return y;
-  const BatchNormKept kept{Saved(mean),
-                           Saved(inverse_std),
-                           MaybeSaved(options.relu ? y.detach() : Tensor()),
-                           options.training,
-                           gamma.defined() ? gamma.dtype() : inverse_std.dtype(),
-                           beta.defined() ? beta.dtype() : inverse_std.dtype()};
+  const BatchNormKept kept = batch_norm_kept(basis, y, gamma, beta, options);
   const Tensor inputs[] = {x, gamma, beta};
   record_joint(
       "batch_norm", std::span(&y, 1), inputs,

@@ -21,6 +21,18 @@ Tensor batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, cons
                   const Tensor& running_var, const BatchNormOptions& options = {});
 
 namespace autograd {
+/// What x is normalised by: the batch's statistics in training, else the running ones.
+struct BatchNormBasis {
+  Tensor mean, var, inverse_std;
+  bool by_batch;
+};
+/// Checks as batch_norm says, and takes the statistics.
+BatchNormBasis batch_norm_basis(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                                const BatchNormOptions& options);
+/// Moves the running statistics, if defined, by those of a batch x.
+void batch_norm_advance(const BatchNormBasis& basis, const Tensor& x, const Tensor& running_mean,
+                        const Tensor& running_var, const BatchNormOptions& options);
+
 /// What the gradient of batch norm needs: values of the forward pass, and which gradients are wanted.
 struct BatchNormKept {
   Saved mean, inverse_std;
@@ -28,6 +40,8 @@ struct BatchNormKept {
   bool training;
   DType gamma_dtype, beta_dtype;
 };
+BatchNormKept batch_norm_kept(const BatchNormBasis& basis, const Tensor& y, const Tensor& gamma, const Tensor& beta,
+                              const BatchNormOptions& options);
 /// {dx, dgamma, dbeta}, those wanted; itself recorded, as a function of dy, x and gamma (which may be undefined).
 Tensors batch_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& gamma, const BatchNormKept& kept,
                             std::span<const bool> wanted);
