@@ -7,6 +7,13 @@
 namespace weft::cuda {
 namespace {
 
+/// Few outputs of large windows need every thread they can get: then a thread takes one channel, not a pack.
+bool packs_suit(const AvgPool2dArgs& a) {
+  constexpr int64_t large = 64, few = 1 << 18;
+  const int64_t pixels = a.h.in * a.w.in, windows = a.h.out * a.w.out;
+  return pixels < large * windows || a.batch * windows * a.channels >= few;
+}
+
 template <int N, class T>
 __global__ void forward_kernel(Pixels out, PoolAxis h, PoolAxis w, const T* x, T* y) {
   using C = Compute<T>;
@@ -60,7 +67,7 @@ __global__ void backward_kernel(Pixels in, PoolAxis h, PoolAxis w, const T* dy, 
 void forward(const AvgPool2dArgs& args, Stream stream) {
   dispatch_floating(args.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    with_channel_pack<T>(args.channels, holds_packs<T>(args.x, args.y), [&](auto n) {
+    with_channel_pack<T>(args.channels, packs_suit(args) && holds_packs<T>(args.x, args.y), [&](auto n) {
       const Pixels out = pixels_of(args.batch, {args.h.out, args.w.out}, args.channels, n);
       launch("avg_pool2d", forward_kernel<n, T>, grid_for(out.numel, stream), stream, out, args.h, args.w,
              static_cast<const T*>(args.x), static_cast<T*>(args.y));

@@ -113,6 +113,8 @@ OP_TABLE(avg_pool2d) {
       .row("to 2", {input({2, 3, 5, 4})}, to(2), naive_adaptive(2))
       .row("to 3 by 6", {input({1, 4, 7, 8})}, to({3, 6}), naive_adaptive({3, 6}))
       .row("many channels", {input({1, 70, 3, 5})}, to(2), naive_adaptive(2))
+      .row("large windows", {input({1, 4, 16, 17})}, to(2), naive_adaptive(2),
+           {.slack = 4, .no_second_gradient = "as in the other rows, and slow"})
       .row("to the same size", {input({1, 2, 3, 4})}, to({3, 4}), naive_adaptive({3, 4}))
       .row("to a larger size", {input({1, 2, 3, 2})}, to({7, 3}), naive_adaptive({7, 3}))
       .row("no samples", {input({0, 2, 4, 4})}, to(3), naive_adaptive(3))
