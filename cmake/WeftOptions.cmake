@@ -12,7 +12,6 @@ option(WEFT_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_BENCH "Build the benches" OFF)
 option(WEFT_INSTALL "Make install rules and package files" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_WERROR "Warnings are errors" OFF)
-option(WEFT_UNITY "Compile several sources as one: a faster build from nothing, a slower one after an edit" OFF)
 
 foreach(name WEFT_CUDA WEFT_ONEDNN WEFT_SIMULATOR)
   if(NOT ${name} MATCHES "^(AUTO|ON|OFF|TRUE|FALSE|YES|NO|1|0)$")

@@ -2,7 +2,9 @@
 #include "weft/tensor/cpu/libraries.h"
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "weft/tensor/cpu/eigen.h"
 #include "weft/tensor/cpu/onednn.h"
@@ -16,6 +18,8 @@ namespace {
 
 // oneDNN needs some 0.3 us for a call; Eigen is done with 16x16x16 by then.
 constexpr int64_t small_product = 16 * 16 * 16;
+
+bool use_onednn = WEFT_HAS_ONEDNN;
 
 bool is_half(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16; }
 
@@ -82,7 +86,7 @@ void matmul(const MatmulArgs& args, Stream stream) {
   if (args.batch > 1 && args.a_batch == 0 && args.b_batch == 0) return repeat(args, stream);
   const bool small = args.m * args.n <= small_product / args.k;
   if constexpr (WEFT_HAS_ONEDNN)
-    if ((!small || is_half(args.dtype)) && onednn_matmul(args, stream)) return;
+    if (use_onednn && (!small || is_half(args.dtype)) && onednn_matmul(args, stream)) return;
   if (is_half(args.dtype)) return matmul_in_float(args, stream);
   eigen_matmul(args);
 }
@@ -118,7 +122,7 @@ void conv2d_in_float(const Conv2dArgs& args, Stream stream) {
 
 void conv2d(const Conv2dArgs& args, Stream stream) {
   if constexpr (WEFT_HAS_ONEDNN)
-    if (onednn_conv2d(args, stream)) return;
+    if (use_onednn && onednn_conv2d(args, stream)) return;
   if (is_half(args.dtype)) return conv2d_in_float(args, stream);
   eigen_conv2d(args, stream);
 }
@@ -126,6 +130,8 @@ void conv2d(const Conv2dArgs& args, Stream stream) {
 }  // namespace
 
 void plug_libraries() {
+  const char* choice = std::getenv("WEFT_ONEDNN");  // 0: by Eigen, as in a build without oneDNN
+  if (choice && std::string_view(choice) == "0") use_onednn = false;
   matmul_kernel.plug(DeviceType::cpu, &matmul);
   conv2d_kernel.plug(DeviceType::cpu, &conv2d);
 }
