@@ -4,7 +4,9 @@ include(CMakePackageConfigHelpers)
 
 set(WEFT_PACKAGE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/weft")
 set(weft_libraries weft)
+set(WEFT_HAS_DATA FALSE)
 if(TARGET weft_data)
+  set(WEFT_HAS_DATA TRUE)
   list(APPEND weft_libraries weft_data)
 endif()
 install(TARGETS ${weft_libraries} EXPORT weft

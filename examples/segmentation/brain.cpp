@@ -1,0 +1,202 @@
+// Find the brain: trains a U-Net on coronal slices of one person's head and tests it on another person's.
+//
+//   brain [epochs=12] [seed=1] [batch=8] [devices=cpu:0,cpu:1] [out=build/demo] [generated=1]
+//
+// One training head, one test head: the score says that the net carries over to a head it has not seen, no more.
+#include <weft/autograd/ops/reduce.h>
+#include <weft/nn/data/loader.h>
+#include <weft/nn/loss.h>
+#include <weft/nn/models/u_net.h>
+#include <weft/nn/optim/schedule.h>
+#include <weft/parallel/backward.h>
+#include <weft/parallel/data_parallel.h>
+#include <weft/parallel/trainer.h>
+
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+
+#include "../progress.h"
+#include "heads.h"
+
+using namespace weft;
+
+namespace {
+
+struct Options {
+  int64_t epochs = 12, batch = 8;
+  uint64_t seed = 1;
+  std::vector<Device> devices;
+  std::string out = "build/demo";
+  bool generated = false;
+};
+
+Options parse(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const size_t equals = std::min(word.find('='), word.size());
+    const std::string name = word.substr(0, equals), value = word.substr(std::min(equals + 1, word.size()));
+    if (name == "epochs") {
+      options.epochs = std::max(1, std::stoi(value));
+    } else if (name == "batch") {
+      options.batch = std::stoi(value);
+    } else if (name == "seed") {
+      options.seed = std::stoull(value);
+    } else if (name == "devices") {
+      for (size_t at = 0; at < value.size(); at = std::min(value.find(',', at), value.size() - 1) + 1)
+        options.devices.emplace_back(value.substr(at, value.find(',', at) - at));
+    } else if (name == "out") {
+      options.out = value;
+    } else if (name == "generated") {
+      options.generated = value == "1";
+    } else {
+      fail("brain: no option '", word, "'; there are epochs=, batch=, seed=, devices=, out= and generated=");
+    }
+  }
+  if (options.devices.empty()) {
+    options.devices = available_devices();
+    if (options.devices.front().is_cpu()) options.devices = {Device("cpu:0"), Device("cpu:1")};
+  }
+  return options;
+}
+
+struct Slices {
+  std::vector<data::Sample> training, test;
+};
+
+Slices load(bool generated) {
+  if (!generated && !heads::installed()) {
+    std::printf(
+        "The heads are not installed: training on generated ones instead. For real ones, install the Debian packages\n"
+        "mricron-data and insighttoolkit5-examples (17 MB) and run this again.\n");
+    generated = true;
+  }
+  if (generated) return {heads::slices_of(heads::generate_head(1)), heads::slices_of(heads::generate_head(2))};
+  return {heads::slices_of(heads::read_head(heads::training_files, [](float v) { return v > 0; })),
+          heads::slices_of(heads::read_head(heads::test_files, [](float v) { return v == 6; }))};
+}
+
+data::Sample augment(const data::Sample& slice, data::SampleRandom& random) {
+  data::Sample sample = data::random_affine(random.chance(0.5) ? data::mirror(slice) : slice, {}, random);
+  return data::random_noise(data::random_gamma(std::move(sample), 0.3, random), 0.06, random);
+}
+
+// Trains in place; returns the seconds it took.
+double train(const parallel::DataParallelModel<models::UNet>& model, const std::vector<data::Sample>& slices,
+             const Options& options) {
+  data::Loader loader(slices.size(), [&](size_t i, data::SampleRandom& random) { return augment(slices[i], random); },
+                      {.batch = options.batch, .seed = options.seed});
+  parallel::DataParallelCriterion criterion(nn::SoftmaxCrossEntropyLoss({.ignore_label = 255}), options.devices);
+  parallel::Trainer trainer(model.module().parameters(), nn::optim::AdamW({.lr = 3e-3, .weight_decay = 0.01}));
+  const int64_t steps = options.epochs * loader.batches(0);
+  const nn::optim::Schedule schedule = nn::optim::poly(3e-3, {.steps = steps, .power = 0.9});
+  Progress progress(steps, loader.batches(0));
+  double mean = 0;  // of the loss, over about the last 20 steps
+  for (int64_t epoch = 0; epoch < options.epochs; ++epoch)
+    while (const auto batch = loader.next()) {
+      const int64_t done = trainer.steps();
+      trainer.set_learning_rate(schedule(done));
+      PerDevice<Tensor> losses;
+      {
+        const autograd::Record record;
+        losses = criterion(model(batch->image), batch->labels);
+      }
+      parallel::parallel_backward(losses);
+      trainer.step();
+      const double loss = parallel::total(losses);
+      mean += (loss - mean) / std::min(20.0, static_cast<double>(done + 1));
+      progress.show(done + 1, "epoch " + std::to_string(epoch + 1) + "  loss " + std::to_string(mean).substr(0, 6));
+    }
+  return progress.seconds();
+}
+
+// One class number a pixel of every slice.
+std::vector<std::vector<uint8_t>> predict(const parallel::DataParallelModel<models::UNet>& model,
+                                          const std::vector<data::Sample>& slices) {
+  std::vector<std::vector<uint8_t>> predictions;
+  for (size_t at = 0; at < slices.size(); at += 16) {
+    const size_t count = std::min<size_t>(16, slices.size() - at);
+    const data::Batch batch = data::collate(std::span(slices).subspan(at, count));
+    const Tensor classes = argmax(parallel::gather(model(batch.image), "cpu"), 1);  // [count, H, W]
+    for (size_t i = 0; i < count; ++i) predictions.push_back(classes[static_cast<int64_t>(i)].to_vector<uint8_t>());
+  }
+  return predictions;
+}
+
+struct Score {
+  double dice, accuracy, miou;
+};
+Score score(const std::vector<data::Sample>& slices, const std::vector<std::vector<uint8_t>>& predictions) {
+  double count[2][2] = {};  // [truth][prediction]
+  for (size_t i = 0; i < slices.size(); ++i)
+    for (size_t k = 0; k < slices[i].labels.size(); ++k) ++count[slices[i].labels[k]][predictions[i][k]];
+  const double hit = count[1][1], wrong = count[0][1] + count[1][0], rest = count[0][0];
+  return {2 * hit / (2 * hit + wrong), (hit + rest) / (hit + rest + wrong),
+          (hit / (hit + wrong) + rest / (rest + wrong)) / 2};
+}
+
+// Blends a colour into a grey value.
+void tint(uint8_t* pixel, float grey, const data::Color& color, double part) {
+  for (size_t c = 0; c < 3; ++c)
+    pixel[c] = static_cast<uint8_t>((1 - part) * std::clamp(grey * 200.0, 0.0, 255.0) + part * color[c]);
+}
+
+// `count` slices spread over the head, `columns` in a row, each as image | truth | prediction. In the prediction green
+// is right, red too much, blue missed.
+void draw(const std::string& path, const std::vector<data::Sample>& slices,
+          const std::vector<std::vector<uint8_t>>& predictions, int64_t count, int64_t columns) {
+  constexpr data::Color green{40, 200, 80}, red{230, 40, 40}, blue{60, 110, 255};
+  constexpr int64_t side = heads::side;
+  data::Image picture{count / columns * side, columns * 3 * side, 3, {}};
+  picture.pixels.resize(static_cast<size_t>(picture.height * picture.width * 3));
+  for (int64_t i = 0; i < count; ++i) {
+    const size_t chosen = slices.size() * static_cast<size_t>(2 * i + 1) / static_cast<size_t>(2 * count);
+    const data::Sample& slice = slices[chosen];
+    for (int64_t p = 0; p < side * side; ++p) {
+      const auto k = static_cast<size_t>(p);
+      const bool truth = slice.labels[k] == 1, seen = predictions[chosen][k] == 1;
+      const int64_t y = i / columns * side + p / side, x = i % columns * 3 * side + p % side;
+      uint8_t* pixel = &picture.pixels[static_cast<size_t>((y * picture.width + x) * 3)];
+      tint(pixel, slice.image[k], green, 0);
+      tint(pixel + 3 * side, slice.image[k], green, truth ? 0.45 : 0);
+      tint(pixel + 6 * side, slice.image[k], truth && seen ? green : seen ? red : blue, truth || seen ? 0.45 : 0);
+    }
+  }
+  data::write_png(path, picture);
+  std::printf("%s  (image | truth | prediction: green right, red too much, blue missed)\n", path.c_str());
+}
+
+void run(const Options& options) {
+  const Slices slices = load(options.generated);
+  seed(options.seed);
+  models::UNet net;
+  const parallel::DataParallelModel model(net, options.devices);
+  std::printf("U-Net with %lld parameters, %zu slices of one head to train on, %zu of another to test on\n",
+              static_cast<long long>(net.parameter_count()), slices.training.size(), slices.test.size());
+  const std::clock_t before = std::clock();
+  const double seconds = train(model, slices.training, options);
+  const double processor = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+
+  const auto own = predict(model, slices.training), other = predict(model, slices.test);
+  std::filesystem::create_directories(options.out);
+  draw(options.out + "/training_head.png", slices.training, own, 4, 2);
+  draw(options.out + "/other_head.png", slices.test, other, 4, 2);
+  const Score mine = score(slices.training, own), result = score(slices.test, other);
+  std::printf("training head: Dice %.3f  pixAcc %.3f  mIoU %.3f\n", mine.dice, mine.accuracy, mine.miou);
+  std::printf("other head: Dice %.3f  pixAcc %.3f  mIoU %.3f  (%.0f s on", result.dice, result.accuracy, result.miou,
+              seconds);
+  for (const Device device : options.devices) std::printf(" %s", to_string(device).c_str());
+  std::printf(", %.0f s of processor time)\n", processor);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run(parse(argc, argv));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
