@@ -12,6 +12,7 @@
 #include <weft/parallel/data_parallel.h>
 #include <weft/parallel/trainer.h>
 
+#include <charconv>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -31,6 +32,14 @@ struct Options {
   bool generated = false;
 };
 
+uint64_t number(const std::string& word, const std::string& digits) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc() || end != digits.data() + digits.size() || value > 1'000'000'000)
+    fail("brain: '", word, "' is no whole number below a billion");
+  return value;
+}
+
 Options parse(int argc, char** argv) {
   Options options;
   for (int i = 1; i < argc; ++i) {
@@ -38,11 +47,11 @@ Options parse(int argc, char** argv) {
     const size_t equals = std::min(word.find('='), word.size());
     const std::string name = word.substr(0, equals), value = word.substr(std::min(equals + 1, word.size()));
     if (name == "epochs") {
-      options.epochs = std::max(1, std::stoi(value));
+      options.epochs = static_cast<int64_t>(std::max<uint64_t>(1, number(word, value)));
     } else if (name == "batch") {
-      options.batch = std::stoi(value);
+      options.batch = static_cast<int64_t>(number(word, value));
     } else if (name == "seed") {
-      options.seed = std::stoull(value);
+      options.seed = number(word, value);
     } else if (name == "devices") {
       for (size_t at = 0; at < value.size(); at = std::min(value.find(',', at), value.size() - 1) + 1)
         options.devices.emplace_back(value.substr(at, value.find(',', at) - at));

@@ -63,12 +63,12 @@ inline Head generate_head(uint64_t seed) {
         const double r = std::sqrt(dx * dx / (radius[0] * radius[0]) + dy * dy / (radius[1] * radius[1]) +
                                    dz * dz / (radius[2] * radius[2]));
         const double folds = std::sin(fold[0] * dx) + std::sin(fold[1] * dy) + std::sin(fold[2] * dz);
-        const bool brain = r<0.85 + 0.03 * folds, skin = r> 0.97 && r < 1.12;
+        const bool brain = r < 0.85 + 0.03 * folds;
+        const bool skin = r > 0.97 && r < 1.12;
         head.brain.values.push_back(brain);
-        head.image.values.push_back(static_cast<float>((brain  ? bright + 12 * folds
-                                                        : skin ? 1.2 * bright
-                                                               : 8) +
-                                                       random.uniform(-12, 12)));
+        const double tissue = brain ? bright + 12 * folds : 1.2 * bright;
+        head.image.values.push_back(
+            static_cast<float>(brain || skin ? tissue + random.uniform(-12, 12) : random.uniform(0, 9)));
       }
   return head;
 }

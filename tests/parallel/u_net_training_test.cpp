@@ -92,10 +92,8 @@ Result train(int devices, int steps, bool sync = true, const DataParallelOptions
 
 }  // namespace
 
-TEST_CASE("u-net training: 1, 2 and 3 devices come to the same net, which finds discs") {
+TEST_CASE("u-net training: 1, 2 and 3 devices come to the same net") {
   const Result one = train(1, 12);
-  CHECK(one.losses.back() < 0.6 * one.losses.front());
-  CHECK(one.accuracy > 0.9);
   for (const int devices : {2, 3}) {
     const Result several = train(devices, 12);
     CHECK(largest_difference(one, several) < 2e-4);
@@ -103,6 +101,12 @@ TEST_CASE("u-net training: 1, 2 and 3 devices come to the same net, which finds 
       CHECK(several.losses[i] == doctest::Approx(one.losses[i]).epsilon(1e-4));
     CHECK(several.accuracy == doctest::Approx(one.accuracy).epsilon(0.01));
   }
+}
+
+TEST_CASE("u-net training: the net finds discs that it has not seen") {
+  const Result result = train(3, 50);
+  CHECK(result.losses.back() < 0.5 * result.losses.front());
+  CHECK(result.accuracy > 0.93);  // all ground is 0.8
 }
 
 TEST_CASE("u-net training: the comparison sees statistics that are not shared") {

@@ -89,3 +89,10 @@ TEST_CASE("jpeg: files that are cut off or are none are refused by name") {
   CHECK(contains(error_of([&] { read_jpeg(scratch.file("text.jpg", {'n', 'o', 'n', 'e'})); }), "text.jpg"));
   CHECK(contains(error_of([&] { read_jpeg(scratch.path("none.jpg")); }), "none.jpg"));
 }
+
+TEST_CASE("jpeg: whichever byte is wrong, a file is read or refused") {
+  const Scratch scratch;
+  for (const bool progressive : {false, true})
+    CHECK(damage_every_byte(scratch, "x.jpg", jpeg_file(ramp(3), progressive),
+                            [](const std::string& path) { read_jpeg(path); }) > 100);
+}

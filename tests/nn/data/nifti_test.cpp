@@ -200,3 +200,10 @@ TEST_CASE("nifti: files that hold less than they promise are refused, without me
   const Scratch scratch;
   CHECK(contains(error_of([&] { read_nifti(scratch.path("none.nii.gz")); }), "none.nii.gz"));
 }
+
+TEST_CASE("nifti: whichever byte is wrong, a file is read or refused") {
+  const Scratch scratch;
+  const auto read = [](const std::string& path) { read_nifti(path); };
+  CHECK(damage_every_byte(scratch, "x.nii", good().bytes, read) > 20);
+  CHECK(damage_every_byte(scratch, "x.nii.gz", packed(good().bytes), read) > 50);
+}

@@ -146,6 +146,15 @@ TEST_CASE("png: damaged files are refused by name") {
   CHECK(contains(error_of([&] { read_image(scratch.file("text.png", {'h', 'e', 'l', 'l', 'o'})); }), "neither"));
 }
 
+TEST_CASE("png: whichever byte is wrong, a file is read or refused") {
+  const Scratch scratch;
+  std::vector<Bytes> rows;
+  for (uint8_t y = 0; y < 9; ++y) rows.push_back({y, static_cast<uint8_t>(7 * y), 3, static_cast<uint8_t>(y * y)});
+  const Bytes picture = png_file(4, 9, 8, indexed, rows, Bytes(256 * 3, 5));
+  CHECK(damage_every_byte(scratch, "x.png", picture, [](const std::string& path) { read_png(path); }) > 40);
+  CHECK(damage_every_byte(scratch, "x.png", picture, [](const std::string& path) { read_labels(path); }) > 40);
+}
+
 TEST_CASE("png: pictures that do not fit are not written") {
   const Scratch scratch;
   const std::string path = scratch.path("x.png");

@@ -44,6 +44,20 @@ std::string error_of(const F& f) {
   return "";
 }
 
+/// Turns every byte of a good file round, one at a time: reading it either works or throws FileError. Returns how often
+/// it threw.
+template <class Read>
+int damage_every_byte(const Scratch& scratch, const std::string& name, std::vector<uint8_t> bytes, const Read& read) {
+  int refused = 0;
+  for (uint8_t& byte : bytes) {
+    byte ^= 0xFF;
+    const std::string path = scratch.file(name, bytes);
+    refused += !error_of([&] { read(path); }).empty();
+    byte ^= 0xFF;
+  }
+  return refused;
+}
+
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace weft::test
