@@ -103,9 +103,10 @@ function(weft_cpu_kernels targets plugs)
   # Flags that vectorise the functors and keep NaN, infinities and equal bits across the sets.
   set(flags -fno-math-errno -fno-trapping-math -ffp-contract=off)
   set(compiled ${sets})
-  if(WEFT_SANITIZE)  # one set serves all: it is the same source, and there is no hurry
+  if(WEFT_SANITIZE OR WEFT_BASELINE_ONLY)  # one set serves all: it is the same source
     list(GET sets 0 compiled)
-  else()
+  endif()
+  if(NOT WEFT_SANITIZE)
     list(APPEND flags -O3)
   endif()
   set(text "// Written by CMake: the plugs of the kernels in tensor/cpu/ops/.\n")

@@ -11,6 +11,7 @@ option(WEFT_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_BENCH "Build the benches" OFF)
 option(WEFT_INSTALL "Make install rules and package files" ${PROJECT_IS_TOP_LEVEL})
+option(WEFT_BASELINE_ONLY "CPU kernels for the first instruction set alone: a quicker build, slower kernels" OFF)
 option(WEFT_WERROR "Warnings are errors" OFF)
 
 foreach(name WEFT_CUDA WEFT_ONEDNN WEFT_SIMULATOR)
