@@ -3,6 +3,11 @@
 //   ddl_i = w_i (t_i - g_i,label),   dx_ic = dl_i w_i p_ic (g_ic - t_i)
 #include "weft/autograd/ops/cross_entropy.h"
 
+#include "weft/autograd/losses.h"
+#include "weft/autograd/ops/binary.h"
+#include "weft/autograd/ops/log_softmax.h"
+#include "weft/autograd/ops/reduce.h"
+#include "weft/autograd/ops/where.h"
 #include "weft/tensor/ops/reduce.h"
 
 namespace weft {
@@ -32,9 +37,38 @@ Tensor recorded(Tensor y, const Tensor& logits, const Tensor& labels, const Cros
                 }));
 }
 
+// Losses per position with smoothed labels, and the weights of the positions.
+struct Smoothed {
+  Tensor losses, weight;
+};
+Smoothed smoothed(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options) {
+  const double s = options.label_smoothing;
+  WEFT_CHECK(Error, s >= 0 && s <= 1, "cross_entropy: label smoothing ", s, " must be between 0 and 1");
+  CrossEntropyOptions sharp = options;
+  sharp.label_smoothing = 0;
+  sharp.reduction = LossReduction::none;
+  const Tensor plain = cross_entropy(logits, labels, sharp);
+  const autograd::ClassLabels classes =
+      autograd::class_labels("cross_entropy", logits, labels, options.weights, options.axis, options.ignore_label);
+  const Tensor x = autograd::without_ignored(autograd::widened("cross_entropy", logits), classes);
+  Tensor log_p = log_softmax(x, options.axis);
+  if (options.weights.defined()) {
+    Shape along = Dims::filled(logits.rank(), 1);
+    along[classes.axis] = options.weights.numel();
+    log_p = log_p * options.weights.to(log_p.dtype()).reshape(along);
+  }
+  const Tensor spread = where(classes.counts, -sum(log_p, {.axes = {classes.axis}}), 0.0);
+  const double classes_count = static_cast<double>(logits.shape()[classes.axis]);
+  return {(1 - s) * plain + s / classes_count * spread, classes.weight};
+}
+
 }  // namespace
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options) {
+  if (options.label_smoothing != 0) {
+    const auto [losses, weight] = smoothed(logits, labels, options);
+    return autograd::reduced(losses, options.reduction, weight);
+  }
   const bool none = options.reduction == LossReduction::none, mean = options.reduction == LossReduction::mean;
   const Outputs out = forward(logits, labels, options);
   const Tensor& y = none ? out.loss : mean ? out.mean : out.sum;
@@ -42,6 +76,10 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const CrossEntr
 }
 
 CrossEntropySum cross_entropy_sum(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options) {
+  if (options.label_smoothing != 0) {
+    const auto [losses, weight] = smoothed(logits, labels, options);
+    return {sum(losses), sum(weight)};
+  }
   const Outputs out = forward(logits, labels, options);
   return {recorded(out.sum, logits, labels, options, out.log_sum, Tensor()), out.weight};
 }

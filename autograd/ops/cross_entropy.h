@@ -14,12 +14,15 @@ struct CrossEntropyOptions {
   int64_t ignore_label = -1;  ///< positions with this label count for nothing
   Tensor weights = {};        ///< one per class, [C]; no gradient is taken by them
   LossReduction reduction = LossReduction::mean;
+  double label_smoothing = 0;  ///< in [0, 1]: this much of a label is spread evenly over all classes
 };
 
 /// logits [N, C, d…] floating, labels [N, d…] of i64, i32 or u8. The loss of a position is
 /// weights[label] * (log sum_c exp(logit_c) - logit_label), finite for any finite logits; 0 where the label is ignored.
 /// none: a loss per position;  sum: their sum;  mean: that sum / the sum of weights[label] of the positions that count,
-/// 0 if none does. The result is f32 for f16 and bf16 logits. On the CPU a label out of range throws IndexError; on
+/// 0 if none does. With smoothing s, the loss of a position is
+/// (1 - s) times that, plus s / C sum_c weights[c] (log sum exp - logit_c); composed, not fused. The result is f32 for
+/// f16 and bf16 logits. On the CPU a label out of range throws IndexError; on
 /// CUDA its loss is NaN.
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, const CrossEntropyOptions& options = {});
 

@@ -23,12 +23,14 @@ struct Settings {
   int axis = 1;
   int64_t ignore_label = -1;
   LossReduction reduction = LossReduction::mean;
+  double smoothing = 0;
 };
 
 // Inputs: logits, labels, and class weights if there is a third.
 OpFunction with(const Settings& s) {
   return [s](const Tensors& v) {
-    CrossEntropyOptions options{.axis = s.axis, .ignore_label = s.ignore_label, .reduction = s.reduction};
+    CrossEntropyOptions options{
+        .axis = s.axis, .ignore_label = s.ignore_label, .reduction = s.reduction, .label_smoothing = s.smoothing};
     if (v.size() > 2) options.weights = v[2];
     return cross_entropy(v[0], v[1], options);
   };
@@ -51,7 +53,10 @@ Reference naive(const Settings& s) {
       for (int64_t c = 0; c < classes; ++c) top = std::max(top, logit(c));
       for (int64_t c = 0; c < classes; ++c) sum += std::exp(logit(c) - top);
       const double w = v.size() > 2 ? v[2][label] : 1;
-      loss[i] = w * (top + std::log(sum) - logit(label));
+      const double log_sum = top + std::log(sum);
+      loss[i] = w * (1 - s.smoothing) * (log_sum - logit(label));
+      for (int64_t c = 0; c < classes; ++c)
+        loss[i] += s.smoothing / static_cast<double>(classes) * (v.size() > 2 ? v[2][c] : 1) * (log_sum - logit(c));
       total += loss[i];
       weight += w;
     }
@@ -104,6 +109,19 @@ OP_TABLE(cross_entropy) {
       .row("16-bit image", {input({2, 5, 3, 7}), input({2, 3, 7}).labels(5)}, with({}), naive({}),
            {.dtypes = narrow, .result = DType::f32})
       .row("no positions", {input({0, 5}), input({0}).labels(5)}, with({}), naive({}), {.dtypes = wide})
+      .row("smoothed", {input({2, 5, 7}), input({2, 7}).labels(5)}, with({.smoothing = 0.1}), naive({.smoothing = 0.1}),
+           {.dtypes = wide})
+      .row("smoothed, class weights, ignored label", {input({3, 4, 6}), input({3, 6}).labels(4), weights(4)},
+           with({.ignore_label = 2, .smoothing = 0.3}), naive({.ignore_label = 2, .smoothing = 0.3}), {.dtypes = wide})
+      .row("smoothed, per position, classes last", {input({2, 3, 6}), input({2, 3}).labels(6)},
+           with({.axis = -1, .reduction = none.reduction, .smoothing = 1}),
+           naive({.axis = -1, .reduction = none.reduction, .smoothing = 1}), {.dtypes = wide})
+      .row("smoothed, 16-bit", {input({6, 21}), input({6}).labels(21)}, with({.smoothing = 0.1}),
+           naive({.smoothing = 0.1}), {.dtypes = narrow, .result = DType::f32})
+      .error<Error>("smoothing", "cross_entropy: label smoothing 1.5 must be between 0 and 1",
+                    [] {
+                      cross_entropy(ones({2, 3}), zeros({2}, {.dtype = DType::i64}), {.label_smoothing = 1.5});
+                    })
       .error<ShapeError>(
           "labels",
           "cross_entropy: labels of shape [2, 3] for logits [2, 3] with classes along axis 1; they must have shape [2]",
@@ -128,6 +146,13 @@ OP_TABLE(cross_entropy) {
              return part.sum / part.weight;
            },
            naive(no_two), {.dtypes = wide})
+      .row("smoothed", {input({3, 4, 6}), input({3, 6}).labels(4), weights(4)},
+           [](const Tensors& v) {
+             const CrossEntropySum part =
+                 cross_entropy_sum(v[0], v[1], {.ignore_label = 2, .weights = v[2], .label_smoothing = 0.2});
+             return part.sum / part.weight;
+           },
+           naive({.ignore_label = 2, .smoothing = 0.2}), {.dtypes = wide})
       .row("no positions", {input({0, 5}), input({0}).labels(5)},
            [](const Tensors& v) { return cross_entropy_sum(v[0], v[1]).sum; }, naive(sum), {.dtypes = wide})
       .error<ShapeError>("labels", "cross_entropy: labels of shape [2, 3] …", [] {
