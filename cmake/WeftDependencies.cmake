@@ -20,6 +20,11 @@ if(NOT TARGET Eigen3::Eigen)
 endif()
 list(APPEND WEFT_CPU_LIBRARIES $<BUILD_INTERFACE:Eigen3::Eigen>)
 
+find_package(nlohmann_json 3 QUIET)
+if(NOT TARGET nlohmann_json::nlohmann_json)
+  message(FATAL_ERROR "weft: nlohmann-json 3 is missing; install it (Debian: nlohmann-json3-dev) or set nlohmann_json_DIR")
+endif()
+
 # Never find_package(dnnl): the config of Debian's package stops the configure by asking for OpenCL.
 set(WEFT_HAS_ONEDNN FALSE)
 if(WEFT_ONEDNN)

@@ -9,7 +9,7 @@
 
 namespace weft::nn {
 
-BatchNorm2d::BatchNorm2d(int64_t channels, const BatchNormOptions& options) : options_(options) {
+BatchNorm2d::BatchNorm2d(int64_t channels, BatchNormOptions options) : options_(options) {
   WEFT_CHECK(ShapeError, channels > 0, "BatchNorm2d: ", channels, " channels");
   const TensorOptions host{.device = Device()};
   if (options.affine) {

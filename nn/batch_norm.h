@@ -18,7 +18,7 @@ struct BatchNormOptions {
 
 class BatchNorm2d : public Layer {
  public:
-  explicit BatchNorm2d(int64_t channels, const BatchNormOptions& options = {});
+  explicit BatchNorm2d(int64_t channels, BatchNormOptions options = {});
   /// Same shape out, channels-last. In training: normalises by the batch and updates the running statistics.
   Tensor forward(const Tensor& x) const override;
   std::string describe() const override;

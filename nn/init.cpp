@@ -1,6 +1,10 @@
 #include "weft/nn/init.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <span>
+#include <vector>
 
 #include "weft/tensor/random.h"
 
@@ -43,6 +47,37 @@ Tensor kaiming_uniform(const Shape& weight, Fan fan, double gain) {
 
 Tensor kaiming_normal(const Shape& weight, Fan fan, double gain) {
   return init::normal(weight, 0, gain / std::sqrt(fan_of(weight, fan)));
+}
+
+// Gram-Schmidt on the host, in double, each vector cleaned twice ("twice is enough", Giraud et al. 2005). Its
+// triangular factor has a positive diagonal, so nothing prefers a sign.
+Tensor orthogonal(const Shape& weight, double gain) {
+  WEFT_CHECK(ShapeError, weight.rank() >= 2, "orthogonal: a weight of shape ", weight, "; it needs rows and columns");
+  const int64_t rows = weight[0], columns = rows ? numel_of(weight) / rows : 0;
+  const int64_t count = std::min(rows, columns), length = std::max(rows, columns);
+  std::vector<double> v = init::normal({count, length}, 0, 1).to_vector<double>();
+  const auto vector = [&](int64_t i) {
+    return std::span(v).subspan(static_cast<size_t>(i * length), static_cast<size_t>(length));
+  };
+  const auto dot = [](std::span<const double> a, std::span<const double> b) {
+    return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+  };
+  for (int64_t i = 0; i < count; ++i) {
+    const auto own = vector(i);
+    for (int round = 0; round < 2; ++round)
+      for (int64_t j = 0; j < i; ++j) {
+        const double part = dot(own, vector(j));
+        for (size_t k = 0; k < own.size(); ++k) own[k] -= part * vector(j)[k];
+      }
+    const double scale = 1 / std::sqrt(dot(own, own));
+    for (double& x : own) x *= scale;
+  }
+  std::vector<float> values;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c)
+      values.push_back(static_cast<float>(
+          gain * (rows <= columns ? vector(r)[static_cast<size_t>(c)] : vector(c)[static_cast<size_t>(r)])));
+  return tensor(values, weight, Device());
 }
 
 }  // namespace weft::nn::init

@@ -24,5 +24,8 @@ enum class Fan : uint8_t { in, out };
 Tensor kaiming_uniform(const Shape& weight, Fan fan = Fan::in, double gain = 1.4142135623730951);
 /// Normal with deviation gain / sqrt(fan).
 Tensor kaiming_normal(const Shape& weight, Fan fan = Fan::in, double gain = 1.4142135623730951);
+/// [rows, columns…] seen as a matrix: its rows, or its columns if there are fewer of them, are orthogonal and of length
+/// `gain`, with every direction equally likely (Saxe et al. 2014). ShapeError below rank 2.
+Tensor orthogonal(const Shape& weight, double gain = 1);
 
 }  // namespace weft::nn::init

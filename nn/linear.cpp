@@ -8,7 +8,7 @@
 
 namespace weft::nn {
 
-Linear::Linear(int64_t in, int64_t out, const LinearOptions& options) {
+Linear::Linear(int64_t in, int64_t out, LinearOptions options) {
   WEFT_CHECK(ShapeError, in > 0 && out > 0, "Linear: ", in, " inputs and ", out, " outputs; both must be positive");
   const double bound = 1 / std::sqrt(static_cast<double>(in));
   weight = Parameter(init::uniform({out, in}, -bound, bound));

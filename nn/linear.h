@@ -12,7 +12,7 @@ struct LinearOptions {
 class Linear : public Layer {
  public:
   /// Values uniform in +-1 / sqrt(in), as in PyTorch.
-  Linear(int64_t in, int64_t out, const LinearOptions& options = {});
+  Linear(int64_t in, int64_t out, LinearOptions options = {});
   /// [..., in] -> [..., out]
   Tensor forward(const Tensor& x) const override;
   std::string describe() const override;

@@ -12,4 +12,6 @@
 #include "weft/nn/metrics.h"
 #include "weft/nn/module.h"
 #include "weft/nn/pool.h"
+#include "weft/nn/segmentation_loss.h"
 #include "weft/nn/sequential.h"
+#include "weft/nn/serialize.h"

@@ -129,6 +129,11 @@ TEST_SUITE("nn/module") {
     net.add<nn::Linear>(4, 8).add<nn::ReLU>().add<nn::Linear>(8, 2);
     CHECK(net(ones({3, 4})).shape() == Shape{3, 2});
     CHECK(names(net.parameters())[2] == "2.weight");
+    nn::Sequential functions;
+    functions.add<nn::GELU>().add<nn::SiLU>().add<nn::LeakyReLU>(0.25).add<nn::Softplus>().add<nn::Softmax>(-1);
+    const Tensor x = tensor({{-1.f, 2.f}});
+    CHECK(functions(x).to_vector<float>() == softmax(softplus(leaky_relu(silu(gelu(x)), 0.25)), -1).to_vector<float>());
+    CHECK(to_string(functions).find("(2): LeakyReLU(0.25)") != std::string::npos);
   }
 
   TEST_CASE("losses: sum and weight, and their mean") {
@@ -158,5 +163,21 @@ TEST_SUITE("nn/module") {
     CHECK(largest <= std::sqrt(6.0 / 12));
     CHECK(largest > 0.8 * std::sqrt(6.0 / 12));
     CHECK_THROWS_AS(nn::init::xavier_normal({4}), ShapeError);
+    for (const Shape& shape : {Shape{5, 3, 2}, Shape{8, 3}, Shape{4, 4}}) {
+      const auto v = nn::init::orthogonal(shape, 2).to_vector<double>();
+      const int64_t rows = shape[0], columns = numel_of(shape) / rows, n = std::min(rows, columns);
+      for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < n; ++j) {
+          double dot = 0;
+          for (int64_t k = 0; k < std::max(rows, columns); ++k)
+            dot += rows <= columns ? v[i * columns + k] * v[j * columns + k] : v[k * columns + i] * v[k * columns + j];
+          CHECK(dot == doctest::Approx(i == j ? 4 : 0).epsilon(1e-5));
+        }
+    }
+    seed(4);
+    double sum = 0;  // no sign is preferred
+    for (int i = 0; i < 200; ++i) sum += nn::init::orthogonal({3, 3}).to_vector<double>()[0] > 0 ? 1 : -1;
+    CHECK(std::fabs(sum) < 60);
+    CHECK_THROWS_AS(nn::init::orthogonal({4}), ShapeError);
   }
 }
