@@ -6,6 +6,7 @@
 #include <weft/autograd/ops/reduce.h>
 #include <weft/nn/data/loader.h>
 #include <weft/nn/loss.h>
+#include <weft/nn/metrics.h>
 #include <weft/nn/models/u_net.h>
 #include <weft/nn/optim/schedule.h>
 #include <weft/parallel/backward.h>
@@ -120,29 +121,23 @@ double train(const parallel::DataParallelModel<models::UNet>& model, const std::
   return progress.seconds();
 }
 
-// One class number a pixel of every slice.
+// One class number a pixel of every slice; counts them in `metric`.
 std::vector<std::vector<uint8_t>> predict(const parallel::DataParallelModel<models::UNet>& model,
-                                          const std::vector<data::Sample>& slices) {
+                                          const std::vector<data::Sample>& slices, nn::SegmentationMetric& metric) {
   std::vector<std::vector<uint8_t>> predictions;
   for (size_t at = 0; at < slices.size(); at += 16) {
     const size_t count = std::min<size_t>(16, slices.size() - at);
     const data::Batch batch = data::collate(std::span(slices).subspan(at, count));
     const Tensor classes = argmax(parallel::gather(model(batch.image), "cpu"), 1);  // [count, H, W]
+    metric.update(classes, batch.labels);
     for (size_t i = 0; i < count; ++i) predictions.push_back(classes[static_cast<int64_t>(i)].to_vector<uint8_t>());
   }
   return predictions;
 }
 
-struct Score {
-  double dice, accuracy, miou;
-};
-Score score(const std::vector<data::Sample>& slices, const std::vector<std::vector<uint8_t>>& predictions) {
-  double count[2][2] = {};  // [truth][prediction]
-  for (size_t i = 0; i < slices.size(); ++i)
-    for (size_t k = 0; k < slices[i].labels.size(); ++k) ++count[slices[i].labels[k]][predictions[i][k]];
-  const double hit = count[1][1], wrong = count[0][1] + count[1][0], rest = count[0][0];
-  return {2 * hit / (2 * hit + wrong), (hit + rest) / (hit + rest + wrong),
-          (hit / (hit + wrong) + rest / (rest + wrong)) / 2};
+void print_score(const char* what, const nn::SegmentationMetric& metric) {
+  const double iou = metric.iou()[1], dice = 2 * iou / (1 + iou);
+  std::printf("%s: Dice %.3f  pixAcc %.3f  mIoU %.3f", what, dice, metric.pixel_accuracy(), metric.mean_iou());
 }
 
 // Blends a colour into a grey value.
@@ -187,14 +182,15 @@ void run(const Options& options) {
   const double seconds = train(model, slices.training, options);
   const double processor = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
 
-  const auto own = predict(model, slices.training), other = predict(model, slices.test);
+  nn::SegmentationMetric mine(2), result(2);
+  const auto own = predict(model, slices.training, mine), other = predict(model, slices.test, result);
   std::filesystem::create_directories(options.out);
   draw(options.out + "/training_head.png", slices.training, own, 4, 2);
   draw(options.out + "/other_head.png", slices.test, other, 4, 2);
-  const Score mine = score(slices.training, own), result = score(slices.test, other);
-  std::printf("training head: Dice %.3f  pixAcc %.3f  mIoU %.3f\n", mine.dice, mine.accuracy, mine.miou);
-  std::printf("other head: Dice %.3f  pixAcc %.3f  mIoU %.3f  (%.0f s on", result.dice, result.accuracy, result.miou,
-              seconds);
+  print_score("training head", mine);
+  std::printf("\n");
+  print_score("other head", result);
+  std::printf("  (%.0f s on", seconds);
   for (const Device device : options.devices) std::printf(" %s", to_string(device).c_str());
   std::printf(", %.0f s of processor time)\n", processor);
 }

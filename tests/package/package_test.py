@@ -70,6 +70,14 @@ def pkg_config():
     program = work / "embed_by_pkg_config"
     run(options.compiler, EMBED / "main.cpp", *words, "-o", program)
     run(program)
+    if (prefix / options.libdir / "pkgconfig" / "weft-data.pc").exists():
+        source = work / "data.cpp"
+        source.write_text('#include <weft/nn/data/loader.h>\n#include <weft/nn/data/nifti.h>\n'
+                          'int main() {\n  weft::data::write_png("dot.png", weft::data::Image{1, 1, 1, {7}});\n'
+                          '  return weft::data::read_image("dot.png").pixels[0] == 7 ? 0 : 1;\n}\n')
+        words = shlex.split(output("pkg-config", "--cflags", "--libs", "weft-data", env=environment))
+        run(options.compiler, source, *words, "-o", work / "data_by_pkg_config")
+        run(work / "data_by_pkg_config", cwd=work)
 
 
 def subdirectory():

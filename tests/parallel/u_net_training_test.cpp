@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/support/hooks.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/nn/loss.h"
 #include "weft/nn/models/u_net.h"
@@ -53,9 +54,7 @@ double largest_difference(const Result& a, const Result& b) {
   return most;
 }
 
-Result train(int devices, int steps, bool sync = true, const DataParallelOptions& options = {}) {
-  std::vector<Device> places;
-  for (int i = 0; i < devices; ++i) places.push_back({DeviceType::cpu, i});
+Result train(const std::vector<Device>& places, int steps, bool sync = true, const DataParallelOptions& options = {}) {
   seed(5);
   models::UNet net({.widths = {4, 8}, .sync = sync});
   const DataParallelModel model(net, places, options);
@@ -90,6 +89,13 @@ Result train(int devices, int steps, bool sync = true, const DataParallelOptions
   return result;
 }
 
+// On the first CPU devices.
+Result train(int devices, int steps, bool sync = true, const DataParallelOptions& options = {}) {
+  std::vector<Device> places;
+  for (int i = 0; i < devices; ++i) places.push_back({DeviceType::cpu, i});
+  return train(places, steps, sync, options);
+}
+
 }  // namespace
 
 TEST_CASE("u-net training: 1, 2 and 3 devices come to the same net") {
@@ -121,4 +127,14 @@ TEST_CASE("u-net training: with shares, the same bits on 1, 2 and 4 devices, and
     CHECK(again.values == one.values);
     CHECK(again.losses == one.losses);
   }
+}
+
+TEST_CASE("u-net training: CUDA comes to the CPU's net") {
+  if (!test::cuda_or_skip()) return;
+  const Result cpu = train(1, 2);
+  std::vector<Device> places{{DeviceType::cuda, 0}};
+  if (device_count(DeviceType::cuda) > 1) places.push_back({DeviceType::cuda, 1});
+  const Result cuda = train(places, 2);
+  CHECK(largest_difference(cpu, cuda) < 1e-3);
+  CHECK(cuda.losses[1] == doctest::Approx(cpu.losses[1]).epsilon(1e-3));
 }
