@@ -125,8 +125,8 @@ Loader::~Loader() {
   {
     const std::lock_guard lock(state_->mutex);
     state_->stop = true;
+    state_->changed.notify_all();
   }
-  state_->changed.notify_all();
   for (std::thread& worker : state_->workers) worker.join();
 }
 
@@ -148,8 +148,8 @@ std::optional<Batch> Loader::next() {
     made = std::move(state.ready.extract(number).mapped());
   }
   ++state.next_to_give;
-  lock.unlock();
   state.changed.notify_all();
+  lock.unlock();
   if (made.error) std::rethrow_exception(made.error);
   return std::move(made.batch);
 }
@@ -173,8 +173,8 @@ void Loader::seek(const Position& position) {
     state_->ready.clear();
     state_->epoch = position.epoch;
     state_->next_to_give = state_->next_to_make = state_->plan.first_batch(position.epoch) + position.batch;
+    state_->changed.notify_all();
   }
-  state_->changed.notify_all();
 }
 
 }  // namespace weft::data

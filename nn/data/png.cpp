@@ -72,12 +72,13 @@ void check(bool good, const char* operation, const std::string& path, const Stre
   WEFT_CHECK(data::FileError, good, operation, ": '", path, "': ", stream.message, "; it is not a whole PNG file");
 }
 
-void ask_for_pictures(png_structp png) {
-  png_set_expand(png);  // palettes to RGB, few bits to 8, transparency to alpha
+void ask_for(png_structp png, bool labels) {
+  if (labels) return png_set_packing(png);  // few bits to bytes, as they are
+  png_set_expand(png);                      // palettes to RGB, few bits to 8, transparency to alpha
   png_set_scale_16(png);
 }
 
-// The rows as `transform` leaves them; `labels` also refuses what cannot be class numbers.
+// The whole file, as class numbers (`labels`) or as 8-bit samples.
 struct Decoded {
   Image image;
   int color_type = 0;
@@ -96,10 +97,7 @@ Decoded decode(const char* operation, const std::string& path, bool labels) {
   int passes = 1;
   check(guarded(reader.png,
                 [&] {
-                  if (labels)
-                    png_set_packing(reader.png);
-                  else
-                    ask_for_pictures(reader.png);
+                  ask_for(reader.png, labels);
                   passes = png_set_interlace_handling(reader.png);
                   png_read_update_info(reader.png, reader.info);
                 }),

@@ -1,5 +1,7 @@
 #include "weft/nn/data/sample.h"
 
+#include <algorithm>
+
 #include "weft/tensor/ops/view.h"
 
 namespace weft::data {
@@ -19,25 +21,34 @@ Sample make_sample(const std::string& name, const Image& image, const LabelMap& 
 Batch collate(std::span<const Sample> samples) {
   WEFT_CHECK(ShapeError, !samples.empty(), "collate: no samples; give at least one");
   const Sample& first = samples.front();
+  const auto n = static_cast<int64_t>(samples.size());
   Batch batch;
-  std::vector<float> image;
-  std::vector<uint8_t> labels;
-  image.reserve(samples.size() * first.image.size());
+  // Page-locked where there is a GPU to copy to.
+  const Tensor image = empty({n, first.height, first.width, first.channels}, {.device = "cpu", .pinned = true});
+  float* pixels = image.data<float>();
+  uint8_t* labels = nullptr;
+  if (!first.labels.empty()) {
+    batch.labels = empty({n, first.height, first.width}, {.dtype = DType::u8, .device = "cpu", .pinned = true});
+    labels = batch.labels.data<uint8_t>();
+  }
   for (const Sample& sample : samples) {
     WEFT_CHECK(ShapeError,
                sample.height == first.height && sample.width == first.width && sample.channels == first.channels &&
                    sample.labels.size() == first.labels.size(),
                "collate: '", sample.name, "' has ", sample.height, " x ", sample.width, " pixels of ", sample.channels,
-               " channels and ", sample.labels.size(), " labels, '", first.name, "' ", first.height, " x ", first.width,
-               " of ", first.channels, " and ", first.labels.size(), "; crop or resize them alike");
-    image.insert(image.end(), sample.image.begin(), sample.image.end());
-    labels.insert(labels.end(), sample.labels.begin(), sample.labels.end());
+               " channels and ", static_cast<int64_t>(sample.labels.size()), " labels, '", first.name, "' ",
+               first.height, " x ", first.width, " of ", first.channels, " and ",
+               static_cast<int64_t>(first.labels.size()), "; crop or resize them alike");
+    const int64_t area = sample.height * sample.width, held = static_cast<int64_t>(sample.labels.size());
+    WEFT_CHECK(ShapeError,
+               static_cast<int64_t>(sample.image.size()) == area * sample.channels && (held == 0 || held == area),
+               "collate: '", sample.name, "' holds ", static_cast<int64_t>(sample.image.size()), " values and ", held,
+               " labels for ", sample.height, " x ", sample.width, " pixels of ", sample.channels, " channels");
+    pixels = std::copy(sample.image.begin(), sample.image.end(), pixels);
+    labels = std::copy(sample.labels.begin(), sample.labels.end(), labels);
     batch.names.push_back(sample.name);
   }
-  const auto n = static_cast<int64_t>(samples.size());
-  const Device host("cpu");
-  batch.image = ops::permute(tensor(image, {n, first.height, first.width, first.channels}, host), {0, 3, 1, 2});
-  if (!labels.empty()) batch.labels = tensor(labels, {n, first.height, first.width}, host);
+  batch.image = ops::permute(image, {0, 3, 1, 2});
   return batch;
 }
 

@@ -24,7 +24,7 @@ struct Sample {
 Sample make_sample(const std::string& name, const Image& image, const LabelMap& labels);
 
 struct Batch {
-  Tensor image;   ///< f32 [N, C, H, W], channels-last, on the host
+  Tensor image;   ///< f32 [N, C, H, W], channels-last, on the host (page-locked where there is a GPU)
   Tensor labels;  ///< u8 [N, H, W]; undefined where samples have none
   std::vector<std::string> names;
 };

@@ -179,6 +179,9 @@ TEST_CASE("collate: channels-last tensors; samples that differ are named") {
   mixed[1] = counting(2, 4, 2);
   mixed[1].name = "odd one";
   CHECK(contains(error_of<ShapeError>([&] { collate(mixed); }), "odd one"));
+  mixed[1] = samples[0];
+  mixed[1].image.pop_back();
+  CHECK(contains(error_of<ShapeError>([&] { collate(mixed); }), "11 values"));
   CHECK(contains(error_of<ShapeError>([&] { collate({}); }), "no samples"));
   CHECK(contains(error_of<ShapeError>([&] { make_sample("a", Image{1, 1, 1, {0}}, LabelMap{1, 2, {0, 0}}); }), "'a'"));
 }
