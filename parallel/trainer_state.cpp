@@ -7,6 +7,10 @@
 namespace weft::parallel {
 
 void Trainer::Slot::follow_leaves() {
+  bool same = static_cast<int>(leaves.size()) == parameter.places();
+  for (int i = 0; same && i < parameter.places(); ++i)
+    same = leaves[static_cast<size_t>(i)].raw() == parameter.at(i).impl().slot.raw();
+  if (same) return;
   std::vector<Ref<TapeSlot>> now;
   std::vector<uint64_t> now_seen, now_reduced;
   for (int i = 0; i < parameter.places(); ++i) {
