@@ -4,8 +4,8 @@
 #include <map>
 
 #include "weft/autograd/record_scope.h"
-#include "weft/tensor/ops/binary.h"
 #include "weft/tensor/ops/copy.h"
+#include "weft/tensor/ops/foreach.h"
 
 namespace weft::nn {
 
@@ -21,15 +21,17 @@ void Ema::update() {
   const autograd::NoGrad pause;
   const auto n = static_cast<double>(updates_);
   const double decay = options_.ramp ? std::min(options_.decay, (1 + n) / (10 + n)) : options_.decay;
+  std::map<Device, std::pair<Tensors, Tensors>> lists;  // averages and values
   for (const Slot& slot : slots_) {
     const Tensor value = ops::to(slot.value.at(0).detach(), slot.average.device());
     if (!slot.averaged) {
       ops::copy_(slot.average, value);
       continue;
     }
-    ops::mul_(slot.average, decay);
-    ops::add_(slot.average, value, 1 - decay);
+    auto& [averages, values] = lists[slot.average.device()];
+    averages.push_back(slot.average), values.push_back(value);
   }
+  for (const auto& [device, list] : lists) ops::foreach_axpby_(list.first, decay, 1 - decay, list.second);
   ++updates_;
 }
 

@@ -3,7 +3,10 @@
 #include <cmath>
 #include <limits>
 
+#include "weft/autograd/ops/confusion_matrix.h"
 #include "weft/autograd/record_scope.h"
+#include "weft/tensor/ops/binary.h"
+#include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/reduce.h"
 
 namespace weft::nn {
@@ -32,63 +35,69 @@ SegmentationMetric::SegmentationMetric(int64_t classes, const SegmentationMetric
   reset();
 }
 
-void SegmentationMetric::reset() { counts_.assign(static_cast<size_t>(classes_ * classes_), 0); }
+void SegmentationMetric::reset() { matrices_.clear(); }
 
 void SegmentationMetric::update(const Tensor& prediction, const Tensor& labels) {
-  constexpr const char* name = "SegmentationMetric";
   const autograd::NoGrad pause;
-  check_integer(name, "labels", labels);
   Tensor predicted = prediction.detach();
   if (predicted.rank() == labels.rank() + 1) {
-    check_scores(name, predicted, labels);
-    WEFT_CHECK(ShapeError, predicted.size(1) == classes_, name, ": scores of ", predicted.size(1), " classes for ",
-               classes_);
+    check_scores("SegmentationMetric", predicted, labels);
+    WEFT_CHECK(ShapeError, predicted.size(1) == classes_, "SegmentationMetric: scores of ", predicted.size(1),
+               " classes for ", classes_);
     predicted = ops::argmax(predicted, 1);
   }
-  check_integer(name, "predictions", predicted);
-  WEFT_CHECK(ShapeError, predicted.shape() == labels.shape(), name, ": predictions of shape ", predicted.shape(),
-             ", labels of shape ", labels.shape());
-  const std::vector<int64_t> p = predicted.to_vector<int64_t>(), l = labels.to_vector<int64_t>();
-  const auto inside = [this](int64_t c) { return c >= 0 && c < classes_; };
-  for (size_t i = 0; i < l.size(); ++i) {
-    if (l[i] == options_.ignore_label) continue;
-    WEFT_CHECK(IndexError, inside(l[i]), name, ": label ", l[i], " at position ", i, " is not in [0, ", classes_,
-               ") and not the ignore label ", options_.ignore_label);
-    WEFT_CHECK(IndexError, inside(p[i]), name, ": prediction ", p[i], " at position ", i, " is not in [0, ", classes_,
-               ")");
-  }
-  for (size_t i = 0; i < l.size(); ++i)
-    if (l[i] != options_.ignore_label) ++counts_[static_cast<size_t>(l[i] * classes_ + p[i])];
+  add(confusion_matrix(predicted, labels, classes_, options_.ignore_label));
+}
+
+void SegmentationMetric::add(const Tensor& matrix) {
+  for (const Tensor& sum : matrices_)
+    if (sum.device() == matrix.device()) return ops::add_(sum, matrix);
+  matrices_.push_back(ops::clone(matrix));
 }
 
 void SegmentationMetric::merge(const SegmentationMetric& other) {
   WEFT_CHECK(Error, other.classes_ == classes_, "SegmentationMetric: merging ", other.classes_, " classes into ",
              classes_);
-  for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+  const std::vector<Tensor> matrices = other.matrices_;  // which may be this one's
+  for (const Tensor& matrix : matrices) add(matrix);
+}
+
+std::vector<int64_t> SegmentationMetric::counts() const {
+  std::vector<int64_t> sum(static_cast<size_t>(classes_ * classes_));
+  for (const Tensor& matrix : matrices_) {
+    const std::vector<int64_t> part = matrix.to_vector<int64_t>();
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += part[i];
+  }
+  return sum;
 }
 
 int64_t SegmentationMetric::count(int64_t label, int64_t prediction) const {
   WEFT_CHECK(IndexError, label >= 0 && label < classes_ && prediction >= 0 && prediction < classes_,
              "SegmentationMetric: no count of label ", label, ", prediction ", prediction, " among ", classes_,
              " classes");
-  return counts_[static_cast<size_t>(label * classes_ + prediction)];
+  return counts()[static_cast<size_t>(label * classes_ + prediction)];
 }
 
-Tensor SegmentationMetric::confusion() const { return tensor(counts_, {classes_, classes_}, Device()); }
+Tensor SegmentationMetric::confusion() const { return tensor(counts(), {classes_, classes_}, Device()); }
 
 double SegmentationMetric::pixel_accuracy() const {
+  const std::vector<int64_t> counts = this->counts();
   int64_t correct = 0, total = 0;
-  for (int64_t c = 0; c < classes_; ++c) correct += count(c, c);
-  for (const int64_t n : counts_) total += n;
+  for (int64_t c = 0; c < classes_; ++c) correct += counts[static_cast<size_t>(c * classes_ + c)];
+  for (const int64_t n : counts) total += n;
   return total ? static_cast<double>(correct) / static_cast<double>(total) : 0;
 }
 
 std::vector<double> SegmentationMetric::iou() const {
+  const std::vector<int64_t> counts = this->counts();
+  const auto at = [&](int64_t label, int64_t prediction) {
+    return counts[static_cast<size_t>(label * classes_ + prediction)];
+  };
   std::vector<double> result;
   for (int64_t c = 0; c < classes_; ++c) {
-    int64_t joined = -count(c, c);
-    for (int64_t k = 0; k < classes_; ++k) joined += count(c, k) + count(k, c);
-    result.push_back(joined ? static_cast<double>(count(c, c)) / static_cast<double>(joined)
+    int64_t joined = -at(c, c);
+    for (int64_t k = 0; k < classes_; ++k) joined += at(c, k) + at(k, c);
+    result.push_back(joined ? static_cast<double>(at(c, c)) / static_cast<double>(joined)
                             : std::numeric_limits<double>::quiet_NaN());
   }
   return result;

@@ -20,14 +20,15 @@ struct SegmentationMetricOptions {
   AbsentClass absent = AbsentClass::excluded;
 };
 
-/// Pixel accuracy and mean intersection over union of `classes` classes, from a confusion matrix.
+/// Pixel accuracy and mean intersection over union of `classes` classes, from a confusion matrix that is counted where
+/// the labels are; only reading a number waits for the devices.
 class SegmentationMetric {
  public:
   /// Throws Error unless classes > 0.
   explicit SegmentationMetric(int64_t classes, const SegmentationMetricOptions& options = {});
   /// Scores [N, C, d…] (the largest counts) or predicted classes [N, d…] of an integer dtype, and labels [N, d…] of an
-  /// integer dtype; waits for the device. Throws ShapeError, DtypeError, and IndexError on a class out of range; then
-  /// nothing is counted.
+  /// integer dtype (i64, i32, u8), all on one device. Throws ShapeError, DtypeError, DeviceError, and IndexError on a
+  /// class out of range, on CUDA at the next synchronisation; on the CPU nothing is counted then.
   void update(const Tensor& prediction, const Tensor& labels);
   /// Adds what another metric of as many classes counted.
   void merge(const SegmentationMetric& other);
@@ -47,7 +48,9 @@ class SegmentationMetric {
  private:
   int64_t classes_;
   SegmentationMetricOptions options_;
-  std::vector<int64_t> counts_;  // [label, prediction]
+  void add(const Tensor& matrix);
+  std::vector<int64_t> counts() const;  // [label, prediction]
+  std::vector<Tensor> matrices_;        // one for each device that labels were on
 };
 
 /// The part of samples whose label is among the `k` largest scores. Ties go to the lower class.

@@ -54,7 +54,7 @@ struct OHEMLossOptions {
 
 /// Cross entropy of the hard pixels of each image (online hard example mining, Shrivastava et al. 2016): those with
 /// p_y <= max(threshold, the min_keep-th smallest p_y of the image). Pixels as hard as the last one kept are kept too,
-/// so nothing depends on their order. The choice waits for the device. Arguments as FocalLoss.
+/// so nothing depends on their order. Arguments as FocalLoss.
 class OHEMLoss {
  public:
   /// Throws Error unless threshold lies in (0, 1] and min_keep >= 0.

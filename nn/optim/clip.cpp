@@ -5,35 +5,30 @@
 #include <vector>
 
 #include "weft/autograd/record_scope.h"
-#include "weft/tensor/ops/binary.h"
-#include "weft/tensor/ops/concat.h"
 #include "weft/tensor/ops/copy.h"
-#include "weft/tensor/ops/reduce.h"
+#include "weft/tensor/ops/foreach.h"
 #include "weft/tensor/ops/unary.h"
-#include "weft/tensor/ops/view.h"
 
 namespace weft::nn::optim {
 
 namespace {
 
-// Every gradient that is there, once per copy.
-template <class F>
-void for_each_gradient(std::span<const Parameter> parameters, const F& f) {
+// The gradients that are there, by device: of all copies, or of the first one.
+std::map<Device, Tensors> gradients_of(std::span<const Parameter> parameters, bool all_copies) {
+  std::map<Device, Tensors> gradients;
   for (const Parameter& p : parameters)
-    for (int i = 0; i < p.places(); ++i)
-      if (const Tensor g = p.grad_at(i); g.defined()) f(g.detach());
+    for (int i = 0; i < (all_copies ? p.places() : 1); ++i)
+      if (const Tensor g = p.grad_at(i); g.defined()) gradients[g.device()].push_back(g.detach());
+  return gradients;
 }
 
 }  // namespace
 
 double grad_norm(std::span<const Parameter> parameters) {
   const autograd::NoGrad pause;
-  std::map<Device, Tensors> squares;  // one wait per device
-  for (const Parameter& p : parameters)
-    if (const Tensor g = p.grad_at(0); g.defined())
-      squares[g.device()].push_back(ops::reshape(ops::sum(ops::square(ops::cast(g.detach(), DType::f64))), {1}));
   double sum = 0;
-  for (const auto& [device, list] : squares) sum += ops::sum(ops::concat(list, 0)).item<double>();
+  for (const auto& [device, list] : gradients_of(parameters, false))
+    sum += ops::foreach_squared_norm(list).item<double>();
   return std::sqrt(sum);
 }
 
@@ -45,15 +40,15 @@ double clip_grad_norm(std::span<const Parameter> parameters, double max_norm) {
   const double factor = max_norm / (norm + 1e-6);
   if (factor >= 1) return norm;
   const autograd::NoGrad pause;
-  for_each_gradient(parameters, [factor](const Tensor& g) { ops::mul_(g, factor); });
+  for (const auto& [device, list] : gradients_of(parameters, true)) ops::foreach_scale_(list, factor);
   return norm;
 }
 
 void clip_grad_value(std::span<const Parameter> parameters, double limit) {
   WEFT_CHECK(Error, limit > 0, "clip_grad_value: the limit is ", limit, "; it must be positive");
   const autograd::NoGrad pause;
-  for_each_gradient(parameters,
-                    [limit](const Tensor& g) { ops::copy_(g, ops::unary(UnaryOp::clamp, g, -limit, limit)); });
+  for (const auto& [device, list] : gradients_of(parameters, true))
+    for (const Tensor& g : list) ops::copy_(g, ops::unary(UnaryOp::clamp, g, -limit, limit));
 }
 
 }  // namespace weft::nn::optim

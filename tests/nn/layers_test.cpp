@@ -5,6 +5,9 @@
 #include <cmath>
 
 #include "tests/support/array.h"
+#include "weft/autograd/backward.h"
+#include "weft/nn/conv1d.h"
+#include "weft/nn/conv_transpose2d.h"
 #include "weft/nn/embedding.h"
 #include "weft/nn/layer_norm.h"
 #include "weft/nn/pool.h"
@@ -18,6 +21,16 @@ Tensor values(const Shape& shape, uint64_t seed = 1) {
   return test::make_tensor(test::make_values(test::input(shape), seed), DType::f64);
 }
 
+// The module's parameters in f64, so that sums written here agree.
+template <class M>
+void widen(M& module) {
+  const auto wide = [](nn::Parameter& p, uint64_t seed) {
+    if (p.defined()) p = nn::Parameter(values(p.shape(), seed));
+  };
+  wide(module.weight, 2);
+  if constexpr (requires { module.bias; }) wide(module.bias, 3);
+}
+
 std::vector<std::string> names(const nn::Module& module) {
   std::vector<std::string> list;
   for (const nn::Parameter& p : module.parameters()) list.push_back(p.name());
@@ -27,6 +40,60 @@ std::vector<std::string> names(const nn::Module& module) {
 }  // namespace
 
 TEST_SUITE("nn/layers") {
+  TEST_CASE("Conv1d by its formula") {
+    nn::Conv1d conv(4, 6, {.kernel = 3, .stride = 2, .padding = 2, .dilation = 2, .groups = 2});
+    CHECK(conv.weight.shape() == Shape{6, 2, 3});
+    CHECK(names(conv) == std::vector<std::string>{"weight", "bias"});
+    CHECK(to_string(conv).find("Conv1d(4 -> 6, kernel 3, stride 2, dilation 2, groups 2)") == 0);
+    for (const float w : conv.weight.at(0).to_vector<float>()) CHECK(std::fabs(w) <= 1 / std::sqrt(6.f));
+    widen(conv);
+    const Tensor x = values({2, 4, 9});
+    const Tensor y = conv(x);
+    CHECK(y.shape() == Shape{2, 6, 5});
+    const auto xs = x.to_vector<double>(), ws = conv.weight.at(0).to_vector<double>(),
+               bs = conv.bias.at(0).to_vector<double>(), ys = y.to_vector<double>();
+    for (int n = 0; n < 2; ++n)
+      for (int o = 0; o < 6; ++o)
+        for (int l = 0; l < 5; ++l) {
+          double sum = bs[o];
+          for (int c = 0; c < 2; ++c)
+            for (int k = 0; k < 3; ++k)
+              if (const int i = 2 * l - 2 + 2 * k; i >= 0 && i < 9)
+                sum += ws[(o * 2 + c) * 3 + k] * xs[(n * 4 + o / 3 * 2 + c) * 9 + i];
+          CHECK(ys[(n * 6 + o) * 5 + l] == doctest::Approx(sum).epsilon(1e-12));
+        }
+    CHECK_THROWS_AS(nn::Conv1d(3, 4, {.groups = 2}), ShapeError);
+    CHECK_FALSE(nn::Conv1d(3, 4, {.bias = false}).bias.defined());
+  }
+
+  TEST_CASE("ConvTranspose2d doubles an image, by its formula") {
+    nn::ConvTranspose2d up(4, 2, {.kernel = 3, .stride = 2, .padding = 1, .output_padding = 1});
+    CHECK(up.weight.shape() == Shape{4, 2, 3, 3});
+    CHECK(to_string(up).find("ConvTranspose2d(4 -> 2, kernel 3x3, stride 2x2)") == 0);
+    widen(up);
+    const Tensor x = values({1, 4, 3, 2});
+    const Tensor y = up(x);
+    CHECK(y.shape() == Shape{1, 2, 6, 4});
+    const auto xs = x.to_vector<double>(), ws = up.weight.at(0).to_vector<double>(),
+               bs = up.bias.at(0).to_vector<double>();
+    std::vector<double> expected(2 * 6 * 4);
+    for (int o = 0; o < 2; ++o)
+      for (int k = 0; k < 24; ++k) expected[o * 24 + k] = bs[o];
+    for (int c = 0; c < 4; ++c)
+      for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < 2; ++j)
+          for (int o = 0; o < 2; ++o)
+            for (int p = 0; p < 3; ++p)
+              for (int q = 0; q < 3; ++q) {
+                const int r = 2 * i + p - 1, s = 2 * j + q - 1;
+                if (r >= 0 && r < 6 && s >= 0 && s < 4)
+                  expected[o * 24 + r * 4 + s] += xs[c * 6 + i * 2 + j] * ws[((c * 2 + o) * 3 + p) * 3 + q];
+              }
+    const auto found = y.to_vector<double>();
+    for (size_t i = 0; i < expected.size(); ++i) CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-12));
+    CHECK_THROWS_AS(nn::ConvTranspose2d(3, 4, {.groups = 2}), ShapeError);
+  }
+
   TEST_CASE("Embedding: rows by number; the padding row is zero and is not trained") {
     nn::Embedding table(5, 3, {.padding = 2});
     CHECK(to_string(table).find("Embedding(5 of 3)") == 0);

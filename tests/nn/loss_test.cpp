@@ -124,8 +124,7 @@ TEST_SUITE("nn/loss") {
 
   TEST_CASE("labels out of range, shapes and options that do not fit") {
     const Tensor x = zeros({2, 3}), bad = tensor<int64_t>({0, 3});
-    CHECK_THROWS_WITH_AS(NLLLoss()(x, bad),
-                         "NLLLoss: label 3 at position 1 is not in [0, 3) and not the ignore label -1", IndexError);
+    CHECK_THROWS_AS(NLLLoss()(x, bad), IndexError);
     CHECK_THROWS_AS(FocalLoss()(x, bad), IndexError);
     CHECK_THROWS_AS(DiceLoss()(x, bad), IndexError);
     CHECK_THROWS_AS(OHEMLoss()(x, bad), IndexError);
