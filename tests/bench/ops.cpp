@@ -139,6 +139,21 @@ void neural(Table& table) {
             "<= 0.4 of PyTorch");
 }
 
+void pooling_and_norms(Table& table) {
+  const Tensor x = image({8, 64, 64, 64}), rows = randn({8192, 1000});
+  table.row("avg_pool2d", 5 * x.numel(), both([](const Tensors& v) { return avg_pool2d(v[0], {.kernel = 2}); }, {x}));
+  table.row("layer_norm", 5 * rows.numel() * 4,
+            both([](const Tensors& v) { return layer_norm(v[0], {1000}); }, {rows}));
+}
+
+void indices(Table& table) {
+  const Tensor rows = randn({512, 1000}), weight = randn({10000, 256});
+  const Tensor index = uniform({8192}, 0, 10000).to(DType::i64);
+  table.row("sort", 3 * rows.numel() * 4, [&] { sort(rows, 1); });
+  table.row("embedding", (2 * index.numel() * 256 + weight.numel()) * 4,
+            both([&](const Tensors& v) { return embedding(v[0], index); }, {weight}));
+}
+
 void updates(Table& table) {
   std::vector<nn::optim::Update> list;
   const nn::optim::Adam adam({.lr = 1e-3});
@@ -157,5 +172,7 @@ int main() {
   reductions(table);
   layout(table);
   neural(table);
+  pooling_and_norms(table);
+  indices(table);
   updates(table);
 }
