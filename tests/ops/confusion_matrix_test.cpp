@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/hooks.h"
 #include "tests/support/op_table.h"
 
 using namespace weft;
@@ -61,4 +62,15 @@ TEST_CASE("confusion_matrix: what is no class is an error that says where") {
                            [&] { confusion_matrix(predictions, labels, 2); }) == "");
   CHECK(confusion_matrix(predictions, labels, 3).to_vector<int64_t>() ==
         std::vector<int64_t>{1, 0, 0, 0, 1, 0, 0, 1, 0});
+}
+
+TEST_CASE("confusion_matrix: on CUDA what is no class is reported at the next synchronisation") {
+  if (!cuda_or_skip()) return;
+  const Tensor labels = tensor<int64_t>({0, -1, 1, 2, 5}, "cuda:0"),
+               predictions = tensor<int64_t>({0, 9, 1, 1, 0}, "cuda:0");
+  const std::string text =
+      "confusion_matrix: a label or prediction is not one of the classes; … (first at flat position 3)";
+  CHECK(throws<IndexError>(text, [&] { confusion_matrix(predictions, labels, 2).wait(); }) == "");
+  CHECK(throws<IndexError>("confusion_matrix: … (first at flat position 1)",
+                           [&] { confusion_matrix(predictions, labels, 9, 2).wait(); }) == "");
 }

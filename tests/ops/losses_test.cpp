@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/support/hooks.h"
 #include "tests/support/op_table.h"
 #include "weft/autograd/backward.h"
 #include "weft/autograd/ops/dice_loss.h"
@@ -246,4 +247,18 @@ TEST_CASE("losses: what ignored positions hold does not matter") {
     CHECK(dx[2] == 0);
     CHECK(dx[3] == 0);
   }
+}
+
+TEST_CASE("losses: on CUDA a label that is no class gives NaN") {
+  if (!cuda_or_skip()) return;
+  const Device device = "cuda:0";
+  const Tensor x = zeros({3, 2}, {.device = device}), labels = tensor<int64_t>({0, 2, -1}, device);
+  for (const Tensor& y : {nll_loss(x, labels, {.reduction = none}), focal_loss(x, labels, {.reduction = none}),
+                          dice_loss(x, labels, {.reduction = none})}) {
+    const std::vector<float> losses = y.to_vector<float>();
+    CHECK(std::isfinite(losses[0]));
+    CHECK(std::isnan(losses[1]));
+    CHECK(std::isfinite(losses[2]));
+  }
+  CHECK(std::isnan(nll_loss(x, labels).item<float>()));
 }
