@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/support/hooks.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/nn/loss.h"
 #include "weft/nn/models/u_net.h"
@@ -126,4 +127,14 @@ TEST_CASE("u-net training: with shares, the same bits on 1, 2 and 4 devices, and
     CHECK(again.values == one.values);
     CHECK(again.losses == one.losses);
   }
+}
+
+TEST_CASE("u-net training: CUDA comes to the CPU's net") {
+  if (!test::cuda_or_skip()) return;
+  const Result cpu = train(1, 2);
+  std::vector<Device> places{{DeviceType::cuda, 0}};
+  if (device_count(DeviceType::cuda) > 1) places.push_back({DeviceType::cuda, 1});
+  const Result cuda = train(places, 2);
+  CHECK(largest_difference(cpu, cuda) < 1e-3);
+  CHECK(cuda.losses[1] == doctest::Approx(cpu.losses[1]).epsilon(1e-3));
 }
