@@ -222,7 +222,7 @@ void Engine::run_on(Executor& executor) {
   std::vector<Device> devices;
   for (const Place& place : places_) devices.push_back(place.device);
   executor.run(devices, [this](int i) { work(static_cast<size_t>(i)); });
-  if (error_) std::rethrow_exception(error_);
+  if (error_) std::rethrow_exception(error_);  // an executor that kept it to itself
 }
 
 size_t Engine::queue_of(const Node* node) const {
@@ -251,6 +251,7 @@ void Engine::work(size_t index) {
     if (failure && !error_) error_ = failure;
     if (--remaining_ == 0 || error_)
       for (Queue& other : queues_) other.ready.notify_all();
+    if (failure) std::rethrow_exception(failure);  // here, so that the executor can say which device it was
   }
 }
 

@@ -13,22 +13,16 @@ ApplyState::ApplyState(std::vector<Device> devices, std::vector<int> ranks_, con
     group.forbid("in a worker the ranks of a call run one after the other; make the call outside");
 }
 
-void ApplyState::run(size_t i, int replica, const std::function<void()>& f) {
-  const int position = static_cast<int>(i);
+Context ApplyState::context_of(size_t i) const {
   Context mine = context;
   if (!options.first_samples.empty())
     mine.generator.set_first_sample(context.generator.first_sample() + options.first_samples[i]);
-  try {
-    const ContextGuard in_force(mine);
-    const RankGuard as({&group, position, replica});
-    f();
-    generators[i] = default_generator();
-    if (options.sync) current_stream(group.devices()[i]).synchronize();
-  } catch (...) {
-    group.leave(position, std::current_exception());
-    throw;
-  }
-  group.leave(position);
+  return mine;
+}
+
+void ApplyState::finish(size_t i) {
+  generators[i] = default_generator();
+  if (options.sync) current_stream(group.devices()[i]).synchronize();
 }
 
 void ApplyState::merge_generators() const {

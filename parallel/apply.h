@@ -28,7 +28,22 @@ struct ApplyState {
   ApplyState(std::vector<Device> devices, std::vector<int> ranks_, const Context& context_,
              const ApplyOptions& options_);
   /// Runs f as rank position `i`: context, group and generator in force; the group learns how it ended.
-  void run(size_t i, int replica, const std::function<void()>& f);
+  template <class F>
+  void run(size_t i, int replica, F f) {
+    const int position = static_cast<int>(i);
+    try {
+      const ContextGuard in_force(context_of(i));
+      const RankGuard as({&group, position, replica});
+      f();
+      finish(i);
+    } catch (...) {
+      group.leave(position, std::current_exception());
+      throw;
+    }
+    group.leave(position);
+  }
+  Context context_of(size_t i) const;
+  void finish(size_t i);
   /// The caller's generator goes on where those of the ranks ended. Throws Error if they disagree.
   void merge_generators() const;
 

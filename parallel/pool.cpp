@@ -31,6 +31,7 @@ struct Pool::Item {
   Status status = Status::waiting;
   std::exception_ptr error;
   Result result;
+  Context context = {};
   std::shared_ptr<Round> round;
   int rank = 0;
 };
@@ -47,7 +48,7 @@ struct Pool::State {
   int running = 0;
 
   // Runs one item as its round's rank.
-  void run(Item& item, const std::function<void()>& job, const Context& context, bool serial_init) {
+  void run(Item& item, const std::function<void()>& job, bool serial_init) {
     std::unique_lock lock(mutex);
     const Device device = item.device;
     const Round& round = *item.round;
@@ -66,7 +67,7 @@ struct Pool::State {
     lock.unlock();
     std::exception_ptr error;
     try {
-      const ContextGuard in_force(context);
+      const ContextGuard in_force(item.context);
       const DeviceGuard on(device);
       const RankGuard as({round.group.get(), item.rank, 0});
       job();
@@ -91,6 +92,7 @@ Pool::Pool(int workers, ParallelOptions options) : options_(std::move(options)),
   WEFT_CHECK(Error, options_.capacity > 0, "Parallel: a capacity of ", options_.capacity, "; use 1 or more");
   if (options_.devices.empty()) options_.devices = available_devices();
   size_ = workers;
+  state_->begun.reserve(static_cast<size_t>(workers));  // in a worker nothing may fail
   if (Worker::is_current()) return;
   for (int i = 0; i < workers; ++i) {
     const Device device = options_.devices[static_cast<size_t>(i) % options_.devices.size()];
@@ -146,30 +148,33 @@ size_t Pool::seat(Round& round, int rank, std::optional<Device> device, Item& it
 }
 
 Pool::Ticket Pool::put(std::optional<Device> device, int64_t samples, std::function<void()> job, Result result) {
-  Context context = Context::capture();
-  int rank = 0;
+  const auto item = std::make_shared<Item>();
+  item->result = std::move(result);
+  item->context = Context::capture();
+  Worker::Tasks work;
+  const bool serial = options_.serial_init && !workers_.empty();
+  work.push_back([state = state_, item, job = std::move(job), serial] { state->run(*item, job, serial); });
+
   std::unique_lock lock(state_->mutex);
   const auto room = [this] { return state_->closed || state_->waiting < options_.capacity; };
   WEFT_CHECK(Error, state_->changed.wait_for(lock, options_.deadline, room), "Parallel: ", state_->waiting,
              " items waited for a worker for ", options_.deadline.count() / 1000, " s; is one of them stuck?");
   WEFT_CHECK(Error, !state_->closed, "Parallel: put after close()");
-  const std::shared_ptr<Round> round = round_for(samples, context, rank);
+  item->round = round_for(samples, item->context, item->rank);
+  size_t worker = 0;
   const Ticket ticket = state_->next++;
-  const auto item = std::make_shared<Item>();
-  item->result = std::move(result);
-  item->round = round;
-  item->rank = rank;
-  const size_t worker = seat(*round, rank, device, *item);
-  state_->items[ticket] = item;
+  try {
+    worker = seat(*item->round, item->rank, device, *item);
+    state_->items[ticket] = item;
+  } catch (...) {
+    item->round->leave(item->rank, std::current_exception());
+    throw;
+  }
   ++state_->waiting;
-  const bool serial = options_.serial_init && !workers_.empty();
-  auto work = [state = state_, item, job = std::move(job), context, serial] {
-    state->run(*item, job, context, serial);
-  };
   // Under the lock: all workers get the items of several callers in one order.
   if (!workers_.empty()) return workers_[worker]->queue(std::move(work)), ticket;
   lock.unlock();
-  work();
+  work.front()();
   return ticket;
 }
 

@@ -17,7 +17,7 @@ constinit thread_local bool in_worker = false;
 struct Worker::State {
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<std::function<void()>> tasks;
+  Tasks tasks;
   bool stop = false;
   bool ended = false;
 
@@ -29,11 +29,11 @@ struct Worker::State {
     for (;;) {
       changed.wait(lock, [this] { return stop || !tasks.empty(); });
       if (stop) break;
-      std::function<void()> task = std::move(tasks.front());
-      tasks.pop_front();
+      Tasks one;
+      one.splice(one.begin(), tasks, tasks.begin());
       lock.unlock();
-      task();
-      task = nullptr;  // what it holds goes before the next wait
+      one.front()();
+      one.clear();  // what it holds goes before the next wait
       lock.lock();
     }
     ended = true;
@@ -52,7 +52,7 @@ Worker::Worker(Device device, int threads) : device_(device), state_(std::make_s
 }
 
 Worker::~Worker() {
-  std::deque<std::function<void()>> dropped;
+  Tasks dropped;
   bool ended = false;
   {
     std::unique_lock lock(state_->mutex);
@@ -71,15 +71,15 @@ Worker::~Worker() {
     thread_.detach();
 }
 
-void Worker::queue(std::function<void()> task) {
+void Worker::queue(Tasks tasks) noexcept {
   const std::lock_guard lock(state_->mutex);
-  state_->tasks.push_back(std::move(task));
+  state_->tasks.splice(state_->tasks.end(), tasks);
   state_->changed.notify_all();
 }
 
 bool Worker::is_current() noexcept { return in_worker; }
 
-Workers::Workers(std::vector<Device> ranks, int threads) : ranks_(std::move(ranks)) {
+Workers::Workers(std::vector<Device> ranks, int threads) : ranks_(std::move(ranks)), threads_(threads) {
   const auto cpu_ranks = std::count_if(ranks_.begin(), ranks_.end(), [](Device d) { return d.is_cpu(); });
   const int share = cpu_ranks > 0 ? std::max(1, default_num_threads() / static_cast<int>(cpu_ranks)) : 1;
   for (const Device device : ranks_)
@@ -122,7 +122,7 @@ struct Call {
       error = std::current_exception();
     }
     const std::lock_guard lock(mutex);
-    if (error) errors.push_back({rank, device, error});
+    if (error) errors.push_back({rank, device, error});  // there is room
     answered[i] = true;
     if (--left == 0) done.notify_all();
   }
@@ -135,6 +135,7 @@ void Workers::run_ranks(const std::vector<int>& ranks, std::function<void(int)> 
   call->job = std::move(job);
   call->left = ranks.size();
   call->answered.resize(ranks.size());
+  call->errors.reserve(ranks.size());
   if (Worker::is_current()) {
     for (size_t i = 0; i < ranks.size(); ++i) {
       const Device device = ranks_[static_cast<size_t>(ranks[i])];
@@ -142,11 +143,13 @@ void Workers::run_ranks(const std::vector<int>& ranks, std::function<void(int)> 
       call->work(i, ranks[i], device);
     }
   } else {
-    const std::lock_guard lock(enqueue_);
+    std::vector<Worker::Tasks> tasks(ranks.size());  // all of them, or none is queued
     for (size_t i = 0; i < ranks.size(); ++i) {
       const auto rank = static_cast<size_t>(ranks[i]);
-      workers_[rank]->queue([call, i, rank, device = ranks_[rank]] { call->work(i, static_cast<int>(rank), device); });
+      tasks[i].push_back([call, i, rank, device = ranks_[rank]] { call->work(i, static_cast<int>(rank), device); });
     }
+    const std::lock_guard lock(enqueue_);
+    for (size_t i = 0; i < ranks.size(); ++i) workers_[static_cast<size_t>(ranks[i])]->queue(std::move(tasks[i]));
   }
   std::unique_lock lock(call->mutex);
   if (!call->done.wait_for(lock, options.deadline, [&] { return call->left == 0; })) {
@@ -169,6 +172,7 @@ void Workers::run_all(std::function<void(int)> job, const RunOptions& options) {
 }
 
 void Workers::run(std::span<const Device> devices, const std::function<void(int)>& body) {
+  const RunOptions options{.deadline = std::chrono::hours(24 * 365), .what = "backward"};
   std::vector<int> ranks;
   std::vector<int> index_of(ranks_.size(), -1);
   for (size_t i = 0; i < devices.size(); ++i) {
@@ -178,11 +182,12 @@ void Workers::run(std::span<const Device> devices, const std::function<void(int)
       ranks.push_back(static_cast<int>(rank));
       break;
     }
-    WEFT_CHECK(DeviceError, ranks.size() == i + 1, "backward: the graph has operations on ", devices[i],
-               ", which has no worker here; keep the graph on the model's devices");
+    if (ranks.size() == i + 1) continue;
+    // The graph has more ranks on a device, or another device, than this set: workers for just these.
+    return acquire({devices.begin(), devices.end()}, threads_)->run_all(body, options);
   }
-  run_ranks(ranks, [&](int rank) { body(index_of[static_cast<size_t>(rank)]); },
-            {.deadline = std::chrono::hours(24 * 365), .what = "backward"});
+  run_ranks(
+      ranks, [&](int rank) { body(index_of[static_cast<size_t>(rank)]); }, options);
 }
 
 }  // namespace weft::parallel

@@ -4,8 +4,8 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -27,8 +27,10 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
 
   Device device() const { return device_; }
-  /// `task` must not throw. Called by any thread.
-  void queue(std::function<void()> task);
+  /// Tasks in order; they must not throw. A list, so that what was made can be queued without fail.
+  using Tasks = std::list<std::function<void()>>;
+  /// Called by any thread.
+  void queue(Tasks tasks) noexcept;
 
   /// True in a thread that belongs to a Worker.
   static bool is_current() noexcept;
@@ -64,11 +66,13 @@ class Workers final : public autograd::Executor {
   void run_ranks(const std::vector<int>& ranks, std::function<void(int)> job, const RunOptions& options = {});
   void run_all(std::function<void(int)> job, const RunOptions& options = {});
 
-  /// As an executor of backward passes: devices[i] goes to the next unused rank on that device.
+  /// As an executor of backward passes: devices[i] goes to the next unused rank on that device. Where there is none,
+  /// all go to a set of their own.
   void run(std::span<const Device> devices, const std::function<void(int)>& body) override;
 
  private:
   std::vector<Device> ranks_;
+  int threads_;
   std::mutex enqueue_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };

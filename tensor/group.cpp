@@ -87,11 +87,11 @@ Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Ac
   seat.here = true;
   if (++arrived_ == size()) {
     acting_ = true;
-    std::vector<Tensors> deposits;
-    for (Seat& s : seats_) deposits.push_back(std::move(s.tensors));
     std::exception_ptr error;
     try {
       check_agreement();
+      std::vector<Tensors> deposits;
+      for (Seat& s : seats_) deposits.push_back(std::move(s.tensors));
       lock.unlock();  // the others only wait; a rank that leaves meanwhile must not block
       const RankGuard nobody({});
       results_ = act(deposits);
