@@ -28,8 +28,7 @@ struct Fcn : nn::Module {
       c{64, 64, {.kernel = 3, .padding = 1}}, d{64, 64, {.kernel = 3, .padding = 1}},
       e{64, 64, {.kernel = 3, .padding = 1}}, f{64, 21, {.kernel = 1}};
   WEFT_MEMBERS(a, b, c, d, e, f)
-  Tensor forward(const Tensor& x) const { return f(relu(e(relu(d(relu(c(relu(b(relu(a(x))))))))))));
-  }
+  Tensor forward(const Tensor& x) const { return f(relu(e(relu(d(relu(c(relu(b(relu(a(x))))))))))); }
 };
 
 // One training step after another on one batch of 8.
@@ -109,7 +108,7 @@ class Reduction {
 }  // namespace
 
 int main() {
-  heading("what", "this", "that", "");
+  heading("what", "first", "second");
   {
     // One core each: the one device is given a single core too.
     Training two(cpus(2));
