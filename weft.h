@@ -17,6 +17,7 @@
 #include "weft/parallel/parallel.h"
 #include "weft/parallel/split.h"
 #include "weft/parallel/trainer.h"
+#include "weft/tensor/creation.h"
 #include "weft/tensor/device.h"
 #include "weft/tensor/dtype.h"
 #include "weft/tensor/error.h"

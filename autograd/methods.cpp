@@ -1,8 +1,8 @@
 // The recorded members of Tensor, by the functions of the same name, and those that work in place.
 #include "weft/autograd/ops/copy.h"
+#include "weft/autograd/ops/in_place.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/autograd/ops/view.h"
-#include "weft/autograd/record_scope.h"
 #include "weft/tensor/ops/binary.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/fill.h"
@@ -28,39 +28,28 @@ Tensor Tensor::clone() const { return weft::clone(*this); }
 Tensor Tensor::to(Device device, const CopyOptions& options) const { return weft::to(*this, device, options); }
 Tensor Tensor::to(DType dtype) const { return weft::to(*this, dtype); }
 
-namespace {
-
-// The tape holds values by reference: an operation it does not see must not change, or silently use, what it tracks.
-void check_untracked(const char* name, const Tensor& x, const char* role) {
-  WEFT_CHECK(AutogradError, !autograd::is_recording() || !x.requires_grad(), name, ": ", role, " (", x.shape(), ", ",
-             x.device(),
-             ") is tracked and in-place operations are not recorded; use a copy, .detach(), or leave Record");
-}
-
-}  // namespace
-
 Tensor& Tensor::fill_(double value) {
-  check_untracked("fill_", *this, "the tensor");
+  autograd::check_untracked("fill_", *this, "the tensor");
   ops::fill_(*this, value);
   return *this;
 }
 
 Tensor& Tensor::copy_(const Tensor& source, const CopyOptions& options) {
-  check_untracked("copy_", *this, "the tensor");
-  check_untracked("copy_", source, "the source");
+  autograd::check_untracked("copy_", *this, "the tensor");
+  autograd::check_untracked("copy_", source, "the source");
   ops::copy_(*this, source, options);
   return *this;
 }
 
 Tensor& Tensor::add_(const Tensor& other, double scale) {
-  check_untracked("add_", *this, "the tensor");
-  check_untracked("add_", other, "the other operand");
+  autograd::check_untracked("add_", *this, "the tensor");
+  autograd::check_untracked("add_", other, "the other operand");
   ops::add_(*this, other, scale);
   return *this;
 }
 
 Tensor& Tensor::mul_(double factor) {
-  check_untracked("mul_", *this, "the tensor");
+  autograd::check_untracked("mul_", *this, "the tensor");
   ops::mul_(*this, factor);
   return *this;
 }

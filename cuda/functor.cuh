@@ -32,7 +32,7 @@ __device__ inline void with_functor(BinaryOp op, double p, const Body& body) {
     return;
 template <class Body>
 __device__ inline void with_functor(CompareOp op, double /*p*/, const Body& body) {
-  switch (op) { WEFT_COMPARE_OPS(WEFT_CASE) }
+  switch (op) { WEFT_COMPARE_OPS(WEFT_CASE) WEFT_TEST_OPS(WEFT_CASE) }
 }
 #undef WEFT_CASE
 

@@ -34,6 +34,7 @@ WEFT_INLINE float erf(float x) { return ::erff(x); }
 WEFT_INLINE float pow(float x, float y) { return ::powf(x, y); }
 WEFT_INLINE float sqrt(float x) { return ::sqrtf(x); }
 WEFT_INLINE float log1p(float x) { return ::log1pf(x); }
+WEFT_INLINE float expm1(float x) { return ::expm1f(x); }
 WEFT_INLINE double exp(double x) { return ::exp(x); }
 WEFT_INLINE double log(double x) { return ::log(x); }
 WEFT_INLINE double tanh(double x) { return ::tanh(x); }
@@ -41,6 +42,7 @@ WEFT_INLINE double erf(double x) { return ::erf(x); }
 WEFT_INLINE double pow(double x, double y) { return ::pow(x, y); }
 WEFT_INLINE double sqrt(double x) { return ::sqrt(x); }
 WEFT_INLINE double log1p(double x) { return ::log1p(x); }
+WEFT_INLINE double expm1(double x) { return ::expm1(x); }
 
 #else
 
@@ -55,6 +57,7 @@ WEFT_INLINE double erf(double x) { return __builtin_erf(x); }
 WEFT_INLINE double pow(double x, double y) { return __builtin_pow(x, y); }
 WEFT_INLINE double sqrt(double x) { return __builtin_sqrt(x); }
 WEFT_INLINE double log1p(double x) { return __builtin_log1p(x); }
+WEFT_INLINE double expm1(double x) { return __builtin_expm1(x); }
 WEFT_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
 
 /// 2^n for n in [-126, 127]; any other n gives some number.
@@ -62,15 +65,32 @@ WEFT_INLINE float power_of_two(int32_t n) { return detail::bits_float(static_cas
 
 // x = n ln 2 + r, |r| <= ln 2 / 2;  exp(x) = 2^n exp(r). ln 2 is split so that n times its upper part is exact, and 2^n
 // is applied in two factors so that overflow and subnormal results round once.
-WEFT_INLINE float exp(float x) {
-  x = x > 89.0f ? 89.0f : x;  // both bounds keep NaN, which then spreads through r
-  x = x < -105.0f ? -105.0f : x;
+struct Powers {
+  float e;           ///< exp(r) - 1
+  float low, high;   ///< two factors of 2^n
+  float below_high;  ///< 1 / high
+};
+WEFT_INLINE Powers powers_of(float x) {
   const float shifted = x * 0x1.715476p+0f + 0x1.8p23f;
   const float n = shifted - 0x1.8p23f;
   const float r = (x - n * 0x1.63p-1f) - n * -0x1.bd0106p-13f;
   const float p = (((0x1.6d1606p-10f * r + 0x1.12106cp-7f) * r + 0x1.555516p-5f) * r + 0x1.5554d8p-3f) * r + 0.5f;
   const int32_t whole = static_cast<int32_t>(detail::float_bits(shifted)) - 0x4b400000;
-  return (1.0f + (r + r * r * p)) * power_of_two(whole >> 1) * power_of_two(whole - (whole >> 1));
+  const int32_t half = whole >> 1;
+  return {r + r * r * p, power_of_two(half), power_of_two(whole - half), power_of_two(half - whole)};
+}
+WEFT_INLINE float exp(float x) {
+  x = x > 89.0f ? 89.0f : x;  // both bounds keep NaN, which then spreads through r
+  x = x < -105.0f ? -105.0f : x;
+  const Powers p = powers_of(x);
+  return (1.0f + p.e) * p.low * p.high;
+}
+// 2^n (e + 1) - 1 = high (low e + (low - 1 / high)), where the difference is exact as long as it matters.
+WEFT_INLINE float expm1(float x) {
+  const float bounded = x > 89.0f ? 89.0f : x < -30.0f ? -30.0f : x;
+  const Powers p = powers_of(bounded);
+  const float y = p.high * (p.low * p.e + (p.low - p.below_high));
+  return x == 0.0f ? x : y;
 }
 
 /// A positive finite x as 2^k (1 + f) with 1 + f in [sqrt 1/2, sqrt 2]; other x give some numbers.
@@ -96,10 +116,12 @@ WEFT_INLINE float log(float x) {
   return x < infinity ? finite : x;
 }
 
-// log(1 + x) for x > -1, from log(u) of the rounded sum u = 1 + x and what the sum lost.
+// log(1 + x), from log(u) of the rounded sum u = 1 + x and what the sum lost.
 WEFT_INLINE float log1p(float x) {
   const float u = 1.0f + x;
-  return u < infinity ? log(u) + (x - (u - 1.0f)) / u : u;
+  const float lost = x - (u - 1.0f);
+  const float y = log(u) + (lost != 0.0f ? lost / u : 0.0f);
+  return x == 0.0f ? x : u < infinity ? y : u;
 }
 
 WEFT_INLINE float tanh(float x) {
@@ -196,44 +218,6 @@ WEFT_INLINE T clamp(T x, T low, T high) {
 template <class T>
 WEFT_INLINE T within(T x, T low, T high) {
   return x >= low && x <= high ? T(1) : T(0);
-}
-
-// The longer derivatives of the list in pointwise.h.
-template <class T>
-WEFT_INLINE T silu_slope(T x) {
-  const T y = sigmoid(x);
-  return y * (T(1) + x * (T(1) - y));
-}
-template <class T>
-WEFT_INLINE T silu_curve(T x) {
-  const T y = sigmoid(x);
-  return y * (T(1) - y) * (T(2) + x * (T(1) - T(2) * y));
-}
-/// The normal distribution function; gelu(x) = x times it.
-template <class T>
-WEFT_INLINE T normal_distribution(T x) {
-  return T(0.5) * (T(1) + erf(T(0.7071067811865476) * x));
-}
-template <class T>
-WEFT_INLINE T normal_density(T x) {
-  return T(0.3989422804014327) * exp(T(-0.5) * x * x);
-}
-template <class T>
-WEFT_INLINE T gelu_slope(T x) {
-  return normal_distribution(x) + x * normal_density(x);
-}
-template <class T>
-WEFT_INLINE T gelu_curve(T x) {
-  return normal_density(x) * (T(2) - x * x);
-}
-/// p x^(p - 1) and p (p - 1) x^(p - 2), 0 where the factor is 0.
-template <class T>
-WEFT_INLINE T power_slope(T x, T p) {
-  return p == T(0) ? T(0) : p * pow(x, p - T(1));
-}
-template <class T>
-WEFT_INLINE T power_curve(T x, T p) {
-  return p * (p - T(1)) == T(0) ? T(0) : p * (p - T(1)) * pow(x, p - T(2));
 }
 
 }  // namespace math

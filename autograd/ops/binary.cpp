@@ -3,12 +3,15 @@
 // c = a b;     da = dc b,      db = dc a
 // c = a / b;   da = dc / b,    db = -dc c / b
 // c = max(a, b), min(a, b);    da = dc w, db = dc (1 - w), w = 1 where a is taken, 1/2 where both are, else 0
+// c = a^b;     da = dc b a^(b-1),   db = dc c log a
+// c = a mod b; da = dc,        db = -dc floor(a / b)
 // each summed over the dimensions in which its operand was broadcast
 #include "weft/autograd/ops/binary.h"
 
 #include "weft/autograd/ops/copy.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/autograd/ops/unary.h"
+#include "weft/autograd/ops/where.h"
 #include "weft/autograd/record.h"
 #include "weft/tensor/ops/binary.h"
 #include "weft/tensor/ops/copy.h"
@@ -77,6 +80,35 @@ Tensor record_choice(const char* name, CompareOp a_wins, CompareOp b_wins, const
                 }));
 }
 
+// The base where its power or logarithm is finite: 1 where both operands of a gradient that is 0 would be 0 and
+// infinite.
+Tensor base_for_slope(const Tensor& a, const Tensor& b) {
+  return where(ops::logical_and(ops::compare(CompareOp::equal, a, 0), ops::compare(CompareOp::equal, b, 0)), 1.0, a);
+}
+Tensor base_for_log(const Tensor& a, const Tensor& b) {
+  return where(ops::logical_and(ops::compare(CompareOp::equal, a, 0), ops::compare(CompareOp::greater_equal, b, 0)),
+               1.0, a);
+}
+
+template <class Back>
+Tensor record_pow(const Tensor& a, const Tensor& b, const Tensor& c) {
+  return record("pow", c,
+                edge(a, [a = saved(a), b = saved(b), back = Back(a)](
+                            const Tensor& dc) { return back(mul(dc, mul(b, pow(base_for_slope(a, b), b - 1)))); }),
+                edge(b, [a = saved(a), b = saved(b), back = Back(b)](const Tensor& dc, const Tensor& own) {
+                  return back(mul(dc, mul(own, log(to(base_for_log(a, b), own.dtype())))));
+                }));
+}
+
+template <class Back>
+Tensor record_remainder(const Tensor& a, const Tensor& b, const Tensor& c) {
+  return record("remainder", c, edge(a, [back = Back(a)](const Tensor& dc) { return back(dc); }),
+                edge(b, [a = saved(a), b = saved(b), back = Back(b)](const Tensor& dc) {
+                  const Tensor whole = ops::floor(ops::div(a, b));  // constant almost everywhere
+                  return neg(back(mul(dc, whole)));
+                }));
+}
+
 bool unchanged(const Tensor& a, const Tensor& b) { return a.dtype() == b.dtype() && a.shape() == b.shape(); }
 
 // x as the number finds it.
@@ -124,10 +156,26 @@ Tensor minimum(const Tensor& a, const Tensor& b) {
   return record_choice<BackTo>("minimum", CompareOp::less, CompareOp::greater, a, b, c);
 }
 
+Tensor pow(const Tensor& a, const Tensor& b) {
+  Tensor c = ops::pow(a, b);
+  if (!tracked(a, b)) return c;
+  return record_pow<BackTo>(a, b, c);
+}
+
+Tensor remainder(const Tensor& a, const Tensor& b) {
+  Tensor c = ops::remainder(a, b);
+  if (!tracked(a, b)) return c;
+  return record_remainder<BackTo>(a, b, c);
+}
+
 #define WEFT_DEFINE(Functor, name)                                          \
   Tensor name(const Tensor& a, const Tensor& b) { return ops::name(a, b); } \
   Tensor name(const Tensor& a, double b) { return ops::compare(CompareOp::name, a, b); }
 WEFT_COMPARE_OPS(WEFT_DEFINE)
+#undef WEFT_DEFINE
+#define WEFT_DEFINE(Functor, name) \
+  Tensor name(const Tensor& x) { return ops::name(x); }
+WEFT_TEST_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE
 
 Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }

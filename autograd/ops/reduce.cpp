@@ -5,6 +5,7 @@
 
 #include "weft/autograd/ops/view.h"
 #include "weft/autograd/record.h"
+#include "weft/autograd/reduced.h"
 #include "weft/tensor/operators.h"
 #include "weft/tensor/ops/reduce.h"
 
@@ -12,23 +13,11 @@ namespace weft {
 
 using namespace autograd;
 
-namespace {
-
-// `shape` with 1 for every reduced axis.
-Shape kept_shape(const Shape& shape, const ReduceOptions& options) {
-  Shape kept = shape;
-  for (int i = 0; i < shape.rank(); ++i)
-    if (options.axes.empty()) kept[i] = 1;
-  for (const int64_t axis : options.axes) kept[normalize_axis("sum", axis, shape.rank())] = 1;
-  return kept;
-}
-
-}  // namespace
-
 Tensor sum(const Tensor& x, const ReduceOptions& options) {
   Tensor y = ops::sum(x, options);
   if (!tracked(x)) return y;
-  return record("sum", y, edge(x, [kept = kept_shape(x.shape(), options), shape = x.shape()](const Tensor& dy) {
+  return record("sum", y,
+                edge(x, [kept = kept_shape("sum", x.shape(), options.axes), shape = x.shape()](const Tensor& dy) {
                   return expand(reshape(dy, kept), shape);
                 }));
 }
@@ -45,9 +34,9 @@ Tensor mean(const Tensor& x, const ReduceOptions& options) {
   if (!tracked(x)) return y;
   // An empty mean has no elements to give a gradient to.
   const double count = y.numel() > 0 ? static_cast<double>(x.numel() / y.numel()) : 1;
-  return record("mean", y, edge(x, [kept = kept_shape(x.shape(), options), shape = x.shape(), count](const Tensor& dy) {
-                  return expand(reshape(dy / count, kept), shape);
-                }));
+  return record("mean", y,
+                edge(x, [kept = kept_shape("mean", x.shape(), options.axes), shape = x.shape(),
+                         count](const Tensor& dy) { return expand(reshape(dy / count, kept), shape); }));
 }
 
 Tensor max(const Tensor& x, const ReduceOptions& options) {

@@ -45,7 +45,8 @@ Tensor autograd::unary(UnaryOp op, const Tensor& x, double p, double q) {
       break;
   }
   return record(name, y, edge(x, [slope = ops::slope_of(op, p, q)](const Tensor& dy) {
-                  return slope == 1 ? dy : unary(UnaryOp::scale, dy, slope);
+                  // 0 even where dy is not finite.
+                  return slope == 1 ? dy : slope == 0 ? unary(UnaryOp::zero, dy) : unary(UnaryOp::scale, dy, slope);
                 }));
 }
 
@@ -62,5 +63,7 @@ Tensor clamp(const Tensor& x, double low, double high) {
 }
 
 Tensor leaky_relu(const Tensor& x, double slope) { return autograd::unary(UnaryOp::leaky_relu, x, slope); }
+
+Tensor elu(const Tensor& x, double alpha) { return autograd::unary(UnaryOp::elu, x, alpha); }
 
 }  // namespace weft

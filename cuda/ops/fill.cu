@@ -1,4 +1,4 @@
-// Filling with one value, and arange.
+// Filling with one value, arange, linspace.
 #include "weft/tensor/ops/fill.h"
 
 #include "weft/cuda/walk.cuh"
@@ -52,10 +52,29 @@ void arange(const ArangeArgs& args, Stream stream) {
   });
 }
 
+template <class T>
+__global__ void linspace_kernel_of(int64_t n, double start, double stop, double step, T* y) {
+  for (int64_t i = thread_in_grid(); i < n; i += threads_in_grid()) {
+    const int64_t left = n - 1 - i;
+    const double value = i <= left ? start + philox::product(static_cast<double>(i), step)
+                                   : stop - philox::product(static_cast<double>(left), step);
+    y[i] = convert<T>(value);
+  }
+}
+
+void linspace(const LinspaceArgs& args, Stream stream) {
+  dispatch_floating(args.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    launch("linspace", linspace_kernel_of<T>, grid_for(args.numel, stream), stream, args.numel, args.start, args.stop,
+           args.step, static_cast<T*>(args.y));
+  });
+}
+
 }  // namespace
 }  // namespace weft::cuda
 
 WEFT_PLUGS() {
   WEFT_PLUG(fill_kernel, weft::cuda::fill);
   WEFT_PLUG(arange_kernel, weft::cuda::arange);
+  WEFT_PLUG(linspace_kernel, weft::cuda::linspace);
 }

@@ -17,32 +17,24 @@ namespace {
 
 #define WEFT_NAME(Functor, name) #name,
 constexpr const char* binary_names[] = {WEFT_BINARY_OPS(WEFT_NAME) WEFT_BINARY_PARAMETER_OPS(WEFT_NAME)};
-constexpr const char* compare_names[] = {WEFT_COMPARE_OPS(WEFT_NAME)};
+constexpr const char* compare_names[] = {WEFT_COMPARE_OPS(WEFT_NAME) WEFT_TEST_OPS(WEFT_NAME)};
 #undef WEFT_NAME
+#define WEFT_NAME(Functor, name) #name "_",
+constexpr const char* names_in_place[] = {WEFT_BINARY_OPS(WEFT_NAME) WEFT_BINARY_PARAMETER_OPS(WEFT_NAME)};
+#undef WEFT_NAME
+
+// Whether bool operands have a result: or, and, the larger, the smaller.
+constexpr bool takes_bool(BinaryOp op) {
+  return op != BinaryOp::sub && op != BinaryOp::pow && op != BinaryOp::remainder;
+}
 
 // The dtype in which two operands of `op` meet.
 DType meeting_type(BinaryOp op, const Tensor& a, const Tensor& b) {
   const DType dtype = promote(a.dtype(), b.dtype());
   if (op == BinaryOp::div && !is_floating(dtype)) return DType::f32;
-  WEFT_CHECK(DtypeError, dtype != DType::boolean || op != BinaryOp::sub,
-             "sub: bool values have no difference; compare with not_equal, or convert with .to(dtype)");
+  WEFT_CHECK(DtypeError, dtype != DType::boolean || takes_bool(op), binary_names[static_cast<size_t>(op)],
+             ": bool values are no numbers here; compare with not_equal, or convert with .to(dtype)");
   return dtype;
-}
-
-// True if `value` is the same number in an element of `dtype` (rounding of floating types aside).
-bool holds(DType dtype, double value) {
-  if (is_floating(dtype)) return true;
-  if (value != std::trunc(value)) return false;
-  switch (dtype) {
-    case DType::u8:
-      return value >= 0 && value <= 255;
-    case DType::i32:
-      return std::abs(value) <= 0x7fffffff;
-    case DType::i64:
-      return std::abs(value) <= 0x1p53;
-    default:
-      return false;
-  }
 }
 
 // The general case: operands of one dtype, broadcast, in any layout.
@@ -53,6 +45,19 @@ void run_binary(BinaryOp op, const Tensor& out, const Tensor& a, const Tensor& b
   const Geometry geometry(shape, strides);
   binary_kernel({op, out.dtype(), out.numel(), a.raw(), b.raw(), out.raw(), geometry.pointer(), p},
                 current_stream(out.device()));
+}
+
+void run_in_place(BinaryOp op, const char* name, const Tensor& a, const Tensor& b, double p) {
+  check_same_device(name, a, b);
+  check_writable(name, a);
+  WEFT_CHECK(ShapeError, broadcast(name, a.shape(), b.shape()) == a.shape(), name, ": shape ", b.shape(),
+             " does not broadcast to ", a.shape());
+  WEFT_CHECK(DtypeError, a.dtype() != DType::boolean, name, ": bool is not a number here; convert with .to(dtype)");
+  WEFT_CHECK(DtypeError, is_floating(a.dtype()) || !is_floating(meeting_type(op, a, b)), name, ": ", b.dtype(),
+             " with ", a.dtype(), " would lose its fraction; convert one with .to(dtype)");
+  const Tensor other = apart_from(a, cast(b, a.dtype()));
+  a.storage().bump_version(name);
+  run_binary(op, a, a, other, p);
 }
 
 Tensor general_binary(BinaryOp op, const Tensor& a, const Tensor& b) {
@@ -67,7 +72,23 @@ Tensor general_binary(BinaryOp op, const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
+bool holds(DType dtype, double value) {
+  if (is_floating(dtype)) return true;
+  if (value != std::trunc(value)) return false;
+  switch (dtype) {
+    case DType::u8:
+      return value >= 0 && value <= 255;
+    case DType::i32:
+      return std::abs(value) <= 0x7fffffff;
+    case DType::i64:
+      return std::abs(value) <= 0x1p53;
+    default:
+      return value == 0 || value == 1;
+  }
+}
+
 const char* name_of(BinaryOp op) { return binary_names[static_cast<size_t>(op)]; }
+const char* name_in_place(BinaryOp op) { return names_in_place[static_cast<size_t>(op)]; }
 const char* name_of(CompareOp op) { return compare_names[static_cast<size_t>(op)]; }
 
 Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b) {
@@ -107,19 +128,14 @@ Tensor compare(CompareOp op, const Tensor& a, double b) {
   return out;
 }
 
+Tensor test(CompareOp op, const Tensor& x) { return compare(op, x, 0); }
+
+void binary_(BinaryOp op, const Tensor& a, const Tensor& b) { run_in_place(op, name_in_place(op), a, b, 0); }
+
 void add_(const Tensor& a, const Tensor& b, double scale) {
-  check_same_device("add_", a, b);
-  check_writable("add_", a);
-  WEFT_CHECK(ShapeError, broadcast("add_", a.shape(), b.shape()) == a.shape(), "add_: shape ", b.shape(),
-             " does not broadcast to ", a.shape());
-  check_domain(UnaryOp::scale, a);
-  WEFT_CHECK(DtypeError, is_floating(a.dtype()) || !is_floating(b.dtype()), "add_: ", b.dtype(), " added to ",
-             a.dtype(), " would lose its fraction; convert one with .to(dtype)");
   WEFT_CHECK(DtypeError, holds(a.dtype(), scale), "add_: scale ", scale, " does not fit ", a.dtype(),
              "; convert with .to(dtype)");
-  const Tensor other = apart_from(a, cast(b, a.dtype()));
-  a.storage().bump_version("add_");
-  run_binary(scale == 1 ? BinaryOp::add : BinaryOp::add_scaled, a, a, other, scale);
+  run_in_place(scale == 1 ? BinaryOp::add : BinaryOp::add_scaled, "add_", a, b, scale);
 }
 
 void mul_(const Tensor& a, double factor) {
@@ -144,6 +160,10 @@ WEFT_BINARY_OPS(WEFT_DEFINE)
 #define WEFT_DEFINE(Functor, name) \
   Tensor name(const Tensor& a, const Tensor& b) { return compare(CompareOp::name, a, b); }
 WEFT_COMPARE_OPS(WEFT_DEFINE)
+#undef WEFT_DEFINE
+#define WEFT_DEFINE(Functor, name) \
+  Tensor name(const Tensor& x) { return test(CompareOp::name, x); }
+WEFT_TEST_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE
 
 }  // namespace ops

@@ -39,23 +39,36 @@ namespace ops {
 
 /// Operands are promoted to one dtype and broadcast. The result has the strides of the first operand that has the full
 /// shape and is dense, else row-major. `div` of integers divides in f32; bool knows add (or), mul (and), maximum,
-/// minimum. ShapeError, DtypeError, DeviceError.
+/// minimum; pow of integers keeps the low bits and is 0 for negative exponents (1 and -1 aside), remainder of integers
+/// by 0 is 0. ShapeError, DtypeError, DeviceError.
 Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b);
-/// bool; nothing is equal to NaN.
+/// bool; nothing is equal to NaN. The logical operations take everything but 0 for true, NaN too.
 Tensor compare(CompareOp op, const Tensor& a, const Tensor& b);
 Tensor compare(CompareOp op, const Tensor& a, double b);
-/// a = a + scale * b, b broadcast to a's shape and cast to a's dtype. Bumps a's version. ShapeError where a overlaps
-/// itself.
+/// One operand, bool out.
+Tensor test(CompareOp op, const Tensor& x);
+/// a = f(a, b), b broadcast to a's shape and cast to a's dtype. Advances a's version. ShapeError where a overlaps
+/// itself or b does not fit; DtypeError on bool, where b or the result has a fraction and a has none.
+void binary_(BinaryOp op, const Tensor& a, const Tensor& b);
+/// a = a + scale * b. As binary_.
 void add_(const Tensor& a, const Tensor& b, double scale = 1);
-/// a = a * factor. As add_.
+/// a = a * factor. As binary_.
 void mul_(const Tensor& a, double factor);
 
+/// True if `value` is the same number in an element of `dtype` (rounding of floating types aside).
+bool holds(DType dtype, double value);
+
 const char* name_of(BinaryOp op);
+/// The name with an underscore, "sub_".
+const char* name_in_place(BinaryOp op);
 const char* name_of(CompareOp op);
 
 #define WEFT_DECLARE(Functor, name) Tensor name(const Tensor& a, const Tensor& b);
 WEFT_BINARY_OPS(WEFT_DECLARE)
 WEFT_COMPARE_OPS(WEFT_DECLARE)
+#undef WEFT_DECLARE
+#define WEFT_DECLARE(Functor, name) Tensor name(const Tensor& x);
+WEFT_TEST_OPS(WEFT_DECLARE)
 #undef WEFT_DECLARE
 
 }  // namespace ops

@@ -12,6 +12,7 @@ namespace weft {
 
 WEFT_KERNEL(FillArgs, fill_kernel);
 WEFT_KERNEL(ArangeArgs, arange_kernel);
+WEFT_KERNEL(LinspaceArgs, linspace_kernel);
 
 namespace ops {
 
@@ -46,6 +47,17 @@ Tensor arange(double start, double stop, double step, const TensorOptions& optio
   WEFT_CHECK(ShapeError, count <= 0x1p62, "arange: more than 2^62 elements from ", start, " to ", stop, " by ", step);
   Tensor y = empty({static_cast<int64_t>(count)}, options);
   if (y.numel() > 0) arange_kernel({options.dtype, y.numel(), start, step, y.raw()}, current_stream(y.device()));
+  return y;
+}
+
+Tensor linspace(double start, double stop, int64_t count, const TensorOptions& options) {
+  WEFT_CHECK(Error, std::isfinite(start) && std::isfinite(stop) && count >= 0, "linspace: ", count, " numbers from ",
+             start, " to ", stop, "; bounds must be finite, the count not negative");
+  WEFT_CHECK(DtypeError, is_floating(options.dtype), "linspace: needs a floating dtype, got ", options.dtype,
+             "; convert with .to(dtype)");
+  Tensor y = empty({count}, options);
+  const double step = count > 1 ? stop / static_cast<double>(count - 1) - start / static_cast<double>(count - 1) : 0;
+  if (count > 0) linspace_kernel({options.dtype, count, start, stop, step, y.raw()}, current_stream(y.device()));
   return y;
 }
 

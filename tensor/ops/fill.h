@@ -1,4 +1,4 @@
-// Filling with one value, and arange.
+// Filling with one value, arange, linspace.
 #pragma once
 
 #include "weft/tensor/collapsed.h"
@@ -25,8 +25,17 @@ struct ArangeArgs {
   double start, step;
   void* y;
 };
+/// y[i] = start + i * step for i < numel - i, else stop - (numel - 1 - i) * step, computed in double; floating dtypes,
+/// y is dense, numel > 0.
+struct LinspaceArgs {
+  DType dtype;
+  int64_t numel;
+  double start, stop, step;
+  void* y;
+};
 extern Kernel<FillArgs> fill_kernel;
 extern Kernel<ArangeArgs> arange_kernel;
+extern Kernel<LinspaceArgs> linspace_kernel;
 
 namespace ops {
 
@@ -38,6 +47,8 @@ void fill(const Tensor& y, double value);
 void fill_(const Tensor& y, double value, const char* name = "fill_");
 /// start, start + step, … before stop; empty if there is none. Error if step is 0 or a number is not finite.
 Tensor arange(double start, double stop, double step, const TensorOptions& options);
+/// `count` numbers from start to stop, both included.
+Tensor linspace(double start, double stop, int64_t count, const TensorOptions& options);
 
 }  // namespace ops
 }  // namespace weft

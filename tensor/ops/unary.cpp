@@ -1,5 +1,6 @@
 #include "weft/tensor/ops/unary.h"
 
+#include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/tensor.h"
 
@@ -46,6 +47,18 @@ Tensor unary(UnaryOp op, const Tensor& x, double p, double q) {
   if (y.numel() == 0) return y;
   unary_kernel({op, 0, x.dtype(), p, q, y.numel(), dense.raw(), nullptr, nullptr, y.raw()}, current_stream(x.device()));
   return y;
+}
+
+void unary_(const char* name, UnaryOp op, const Tensor& x, double p, double q) {
+  check_writable(name, x);
+  check_domain(op, x);
+  x.storage().bump_version(name);
+  if (x.numel() == 0) return;
+  if (is_permuted_dense(x.shape(), x.strides())) {
+    unary_kernel({op, 0, x.dtype(), p, q, x.numel(), x.raw(), nullptr, nullptr, x.raw()}, current_stream(x.device()));
+  } else {
+    copy(x, unary(op, x, p, q));
+  }
 }
 
 Tensor unary_gradient(UnaryOp op, const Tensor& dy, const Tensor& s, double p, double q) {

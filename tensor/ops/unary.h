@@ -27,6 +27,9 @@ namespace ops {
 /// f(x). Keeps the strides of a dense x; other x are made dense first. DtypeError if the operation does not take x's
 /// dtype.
 Tensor unary(UnaryOp op, const Tensor& x, double p = 0, double q = 0);
+/// x = f(x) in any layout. Advances x's version. DtypeError as unary(); ShapeError where x overlaps itself. `name` is
+/// what errors speak of.
+void unary_(const char* name, UnaryOp op, const Tensor& x, double p = 0, double q = 0);
 /// dy * df(s), in the strides of s; `s` is x or y by needs_of(op), anything of that shape where it is Needs::nothing.
 Tensor unary_gradient(UnaryOp op, const Tensor& dy, const Tensor& s, double p = 0, double q = 0);
 /// g * dy * d2f(s): how unary_gradient changes with s.

@@ -62,6 +62,8 @@ void add_errors(Op& op, Function f, bool numbers) {
 
 const Input image = input({2, 3, 5, 7});
 
+const std::pair<const char*, Function> whole[] = {{"floor", weft::floor}, {"ceil", weft::ceil}, {"round", weft::round}};
+
 }  // namespace
 
 OP_TABLE(unary) {
@@ -103,6 +105,43 @@ OP_TABLE(unary) {
       table, "leaky_relu", [](const Tensor& x) { return leaky_relu(x, 0.25); },
       [](double x) { return x > 0 ? x : 0.25 * x; }, kinked);
 
+  add_rows(
+      table, "expm1", weft::expm1, [](double x) { return std::expm1(x); }, image);
+  add_rows(
+      table, "log1p", weft::log1p, [](double x) { return std::log1p(x); }, positive);
+  add_rows(
+      table, "sin", weft::sin, [](double x) { return std::sin(x); }, image);
+  add_rows(
+      table, "cos", weft::cos, [](double x) { return std::cos(x); }, image);
+  add_rows(
+      table, "erf", weft::erf, [](double x) { return std::erf(x); }, image);
+  add_rows(
+      table, "elu", [](const Tensor& x) { return elu(x, 1.5); },
+      [](double x) { return x > 0 ? x : 1.5 * std::expm1(x); }, kinked);
+  add_rows(
+      table, "hard_swish", hard_swish, [](double x) { return x * std::min(std::max(x + 3, 0.0), 6.0) / 6; }, kinked);
+  add_rows(
+      table, "hard_sigmoid", hard_sigmoid, [](double x) { return std::min(std::max(x + 3, 0.0), 6.0) / 6; }, kinked);
+  add_rows(
+      table, "sign", sign, [](double x) { return x > 0   ? 1.0
+                                                 : x < 0 ? -1.0
+                                                         : 0.0; }, kinked);
+  add_rows(
+      table, "floor", weft::floor, [](double x) { return std::floor(x); }, kinked);
+  add_rows(
+      table, "ceil", weft::ceil, [](double x) { return std::ceil(x); }, kinked);
+  add_rows(
+      table, "round", weft::round, [](double x) { return std::nearbyint(x); }, kinked);
+
+  for (const auto& [name, f] : whole)
+    table.op(name).row("integers", {image.integers(-5, 5)}, of(f), by([](double x) { return x; }),
+                       {.dtypes = number_dtypes, .exact = true, .no_gradient = "whole numbers are kinks"});
+  table.op("sign").row("integers", {image.integers()}, of(sign), by([](double x) { return double(x > 0) - (x < 0); }),
+                       {.dtypes = number_dtypes, .exact = true, .no_gradient = "0 is a kink"});
+  table.op("round").row("halves", {input({6}).values({-2.5, -1.5, -0.5, 0.5, 1.5, 2.5})}, of(weft::round),
+                        by([](double x) { return std::nearbyint(x); }),
+                        {.exact = true, .no_gradient = "halves are kinks"});
+
   table.op("neg").row("integers", {image.integers()}, of(neg), by([](double x) { return -x; }),
                       {.dtypes = signed_dtypes, .exact = true});
   table.op("abs").row("integers", {image.integers(1, 5)}, of(abs), by([](double x) { return std::abs(x); }),
@@ -122,14 +161,32 @@ OP_TABLE(unary) {
       .row(
           "inverse", {positive}, [](const Tensors& v) { return pow(v[0], -1); }, by([](double x) { return 1 / x; }));
 
+  for (const auto& [name, f] : whole) add_errors(table.op(name), f, true);
+  add_errors(table.op("sign"), sign, true);
+  table.op("elu").error<DtypeError>("integers", "elu: needs a floating dtype, got int64; …",
+                                    [] { elu(ones({3}, {.dtype = DType::i64})); });
   for (Op* op : {&table.op("neg"), &table.op("abs"), &table.op("square"), &table.op("relu")})
     op->error<DtypeError>("bool", op->name + ": bool is not a number here; …", [op] {
       const Tensor x = ones({3}, {.dtype = DType::boolean});
       op->name == "neg" ? neg(x) : op->name == "abs" ? abs(x) : op->name == "square" ? square(x) : relu(x);
     });
-  const std::pair<const char*, Function> floating[] = {
-      {"reciprocal", reciprocal}, {"sqrt", weft::sqrt}, {"rsqrt", rsqrt}, {"exp", weft::exp}, {"log", weft::log},
-      {"tanh", weft::tanh},       {"sigmoid", sigmoid}, {"silu", silu},   {"gelu", gelu},     {"softplus", softplus}};
+  const std::pair<const char*, Function> floating[] = {{"reciprocal", reciprocal},
+                                                       {"sqrt", weft::sqrt},
+                                                       {"rsqrt", rsqrt},
+                                                       {"exp", weft::exp},
+                                                       {"log", weft::log},
+                                                       {"tanh", weft::tanh},
+                                                       {"sigmoid", sigmoid},
+                                                       {"silu", silu},
+                                                       {"gelu", gelu},
+                                                       {"softplus", softplus},
+                                                       {"expm1", weft::expm1},
+                                                       {"log1p", weft::log1p},
+                                                       {"sin", weft::sin},
+                                                       {"cos", weft::cos},
+                                                       {"erf", weft::erf},
+                                                       {"hard_swish", hard_swish},
+                                                       {"hard_sigmoid", hard_sigmoid}};
   for (const auto& [name, f] : floating) add_errors(table.op(name), f, false);
   table.op("pow").error<DtypeError>("integers", "pow_scalar: needs a floating dtype, got int32; …",
                                     [] { pow(ones({3}, {.dtype = DType::i32}), 2); });
@@ -165,6 +222,16 @@ TEST_CASE("unary: special values") {
   check(weft::sqrt(abs(x)), {0, 0, inf, inf, nan, 0x1p-70, 0x1p-70, 1.7320508e19, 1.7320508e19});
   check(clamp(x, -1, 1), {0, 0, 1, -1, nan, 0x1p-140, -0x1p-140, 1, -1});
   CHECK(std::signbit(abs(x).to_vector<float>()[1]) == false);
+  check(weft::sin(x), {0, 0, nan, nan, nan, 0x1p-140, -0x1p-140, std::sin(double(3e38f)), -std::sin(double(3e38f))});
+  check(weft::cos(x), {1, 1, nan, nan, nan, 1, 1, std::cos(double(3e38f)), std::cos(double(3e38f))});
+  check(weft::expm1(x), {0, 0, inf, -1, nan, 0x1p-140, -0x1p-140, inf, -1});
+  check(weft::log1p(abs(x)), {0, 0, inf, inf, nan, 0x1p-140, 0x1p-140, 88.5969071, 88.5969071});
+  check(weft::log1p(-ones({9})), {-inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf});
+  check(weft::round(x), {0, 0, inf, -inf, nan, 0, 0, 3e38f, -3e38f});
+  check(weft::floor(x), {0, 0, inf, -inf, nan, 0, -1, 3e38f, -3e38f});
+  check(sign(x), {0, 0, 1, -1, nan, 1, -1, 1, -1});
+  check(elu(x), {0, 0, inf, -1, nan, 0x1p-140, -0x1p-140, 3e38f, -1});
+  check(hard_sigmoid(x), {0.5, 0.5, 1, 0, nan, 0.5, 0.5, 1, 0});
 }
 
 TEST_CASE("unary: bits depend neither on position nor on the number of threads") {
@@ -188,6 +255,23 @@ TEST_CASE("unary: parameter operations keep a constant derivative and no operand
   }
   y.backward();
   CHECK(x.grad().to_vector<double>() == std::vector<double>{-1.5, -1.5, -1.5});
+}
+
+TEST_CASE("unary: the gradient of steps is 0, whatever arrives; at kinks it is that of PyTorch") {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const auto slope = [](const Tensor& at, auto f, const Tensor& dy) {
+    Tensor x = at.detach().attach_grad();
+    const autograd::Record record;
+    return autograd::grad({f(x)}, {x}, {.head_grads = {dy}})[0].template to_vector<float>();
+  };
+  using V = std::vector<float>;
+  const Tensor x = tensor({1.0f, -0.5f, 0.0f}), dy = tensor({inf, nan, 2.0f});
+  for (const auto f : {weft::floor, weft::ceil, weft::round, sign}) CHECK(slope(x, f, dy) == V{0, 0, 0});
+  const Tensor edges = tensor({-3.0f, 0.0f, 3.0f}), one = ones({3});
+  CHECK(slope(edges, hard_sigmoid, one) == V{0, 1.0f / 6, 0});
+  CHECK(slope(edges, hard_swish, one) == V{-0.5f, 0.5f, 1.5f});
+  CHECK(slope(
+            edges, [](const Tensor& v) { return elu(v, 2); }, one)[1] == 2);
 }
 
 TEST_CASE("unary: the third derivative is refused by name") {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "weft/tensor/convert.h"
+#include "weft/tensor/rounding.h"
+#include "weft/tensor/trigonometry.h"
 
 using namespace weft;
 
@@ -75,6 +77,10 @@ TEST_CASE("math: float functions are within a few units in the last place of the
       {"sqrt", [](float x) { return math::sqrt(x); }, [](double x) { return std::sqrt(x); }, 0.5},
       {"sigmoid", [](float x) { return math::sigmoid(x); }, sigmoid_of, 2.5},
       {"softplus", [](float x) { return math::softplus(x); }, softplus_of, 2.5},
+      {"log1p", [](float x) { return math::log1p(x); }, [](double x) { return std::log1p(x); }, 2},
+      {"expm1", [](float x) { return math::expm1(x); }, [](double x) { return std::expm1(x); }, 2},
+      {"sin", [](float x) { return math::sin(x); }, [](double x) { return std::sin(x); }, 2},
+      {"cos", [](float x) { return math::cos(x); }, [](double x) { return std::cos(x); }, 2},
   };
   for (const Case& c : cases) {
     const Worst worst = sweep(c.f, c.g, step);
@@ -105,6 +111,67 @@ TEST_CASE("math: pow follows the standard's table of special cases and rounds ne
       CHECK(ulps(got, wanted) <= 1);
       if (wanted == wanted) CHECK(std::signbit(got) == std::signbit(wanted));
     }
+}
+
+TEST_CASE("math: sin and cos near multiples of pi / 2 keep all their digits") {
+  // The floats next to k pi / 2, where the result is the rounding of the argument; and those at the largest sizes.
+  double most = 0;
+  for (int k = 1; k < 200000; k += 7) {
+    const float x = static_cast<float>(k * 1.5707963267948966);
+    for (const float v : {x, std::nextafter(x, infinity), std::nextafter(x, -infinity), -x}) {
+      most = std::max(most, ulps(math::sin(v), std::sin(static_cast<double>(v))));
+      most = std::max(most, ulps(math::cos(v), std::cos(static_cast<double>(v))));
+    }
+  }
+  for (const float v : {0x1.fffffep127f, 0x1.47d0fep34f, 0x1.921fb6p+1f, 0x1.921fb6p+0f, 16367173.0f * 0x1p72f})
+    most = std::max(most, ulps(math::cos(v), std::cos(static_cast<double>(v)))),
+    most = std::max(most, ulps(math::sin(v), std::sin(static_cast<double>(v))));
+  CHECK(most <= 2);
+  CHECK(most > 0);
+}
+
+TEST_CASE("math: the new functions at zeros, ends and outside their domain") {
+  for (const float zero : {0.0f, -0.0f}) {
+    CHECK(std::signbit(math::sin(zero)) == std::signbit(zero));
+    CHECK(std::signbit(math::expm1(zero)) == std::signbit(zero));
+    CHECK(std::signbit(math::log1p(zero)) == std::signbit(zero));
+    CHECK(math::cos(zero) == 1.0f);
+  }
+  CHECK(std::isnan(math::sin(infinity)));
+  CHECK(std::isnan(math::cos(-infinity)));
+  CHECK(math::log1p(-1.0f) == -infinity);
+  CHECK(std::isnan(math::log1p(-1.5f)));
+  CHECK(math::expm1(-infinity) == -1.0f);
+  CHECK(math::expm1(89.0f) == infinity);
+}
+
+TEST_CASE("math: rounding, remainders and powers of integers") {
+  CHECK(math::round_to_even(0.5f) == 0.0f);
+  CHECK(math::round_to_even(1.5) == 2.0);
+  CHECK(math::round_to_even(-2.5f) == -2.0f);
+  CHECK(math::round_to_even(int64_t{7}) == 7);
+  CHECK(std::signbit(math::round_to_even(-0.25f)));
+  CHECK(math::floor(-0.5f) == -1.0f);
+  CHECK(math::ceil(0.25) == 1.0);
+  const int lowest = std::numeric_limits<int>::min();
+  CHECK(math::remainder(-7, 3) == 2);
+  CHECK(math::remainder(7, -3) == -2);
+  CHECK(math::remainder(6, -3) == 0);
+  CHECK(math::remainder(5, 0) == 0);
+  CHECK(math::remainder(lowest, -1) == 0);
+  CHECK(math::remainder(uint8_t{250}, uint8_t{7}) == 5);
+  CHECK(math::remainder(-5.5f, 2.0f) == 0.5f);
+  CHECK(math::remainder(5.5, -2.0) == -0.5);
+  CHECK(math::remainder(-1.0f, infinity) == infinity);
+  CHECK(std::isnan(math::remainder(1.0f, 0.0f)));
+  CHECK(math::pow(3, 5) == 243);
+  CHECK(math::pow(-2, 3) == -8);
+  CHECK(math::pow(int64_t{2}, int64_t{62}) == int64_t{1} << 62);
+  CHECK(math::pow(0, 0) == 1);
+  CHECK(math::pow(2, -1) == 0);
+  CHECK(math::pow(-1, -3) == -1);
+  CHECK(math::pow(-1, -4) == 1);
+  CHECK(math::pow(uint8_t{3}, uint8_t{6}) == 729 % 256);
 }
 
 TEST_CASE("math: a wrong polynomial is found") {

@@ -1,4 +1,4 @@
-// Filling and arange.
+// Filling, arange, linspace.
 #include "weft/tensor/ops/fill.h"
 
 #include "weft/tensor/cpu/moves.h"
@@ -45,10 +45,28 @@ void count(const ArangeArgs& args, Stream) {
   });
 }
 
+void linspace(const LinspaceArgs& args, Stream) {
+  dispatch_floating(args.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* const y = static_cast<T*>(args.y);
+    const double start = args.start, stop = args.stop, step = args.step;
+    const int64_t n = args.numel;
+    parallel_for(n, grain, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t left = n - 1 - i;
+        const double value =
+            i <= left ? start + static_cast<double>(i) * step : stop - static_cast<double>(left) * step;
+        y[i] = static_cast<T>(static_cast<Compute<T>>(value));
+      }
+    });
+  });
+}
+
 }  // namespace
 }  // namespace weft
 
 WEFT_PLUGS() {
   WEFT_PLUG(weft::fill_kernel, weft::fill);
   WEFT_PLUG(weft::arange_kernel, weft::count);
+  WEFT_PLUG(weft::linspace_kernel, weft::linspace);
 }

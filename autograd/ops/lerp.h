@@ -1,0 +1,12 @@
+// Recorded linear interpolation.
+#pragma once
+
+#include "weft/tensor/tensor.h"
+
+namespace weft {
+
+/// start + weight * (end - start), exactly `end` for weight 1. Operands broadcast; floating dtypes.
+Tensor lerp(const Tensor& start, const Tensor& end, double weight);
+Tensor lerp(const Tensor& start, const Tensor& end, const Tensor& weight);
+
+}  // namespace weft
