@@ -1,4 +1,4 @@
-// What recorded reductions share: the axes of a ReduceOptions seen as shapes and counts.
+// What recorded reductions and other composites share: axes as shapes and counts, and a wider dtype to compute in.
 #pragma once
 
 #include "weft/tensor/tensor.h"

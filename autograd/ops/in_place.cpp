@@ -27,10 +27,11 @@ Tensor in_place(BinaryOp op, const Tensor& x, const Tensor& y) {
   return x;
 }
 
-Tensor with_number(const char* name, UnaryOp op, const Tensor& x, double number) {
+// `parameter` is what the operation makes of the number.
+Tensor with_number(const char* name, UnaryOp op, const Tensor& x, double number, double parameter) {
   WEFT_CHECK(DtypeError, ops::holds(x.dtype(), number), name, ": ", number, " does not fit ", x.dtype(),
              "; convert with .to(dtype)");
-  return in_place(name, op, x, number);
+  return in_place(name, op, x, parameter);
 }
 
 }  // namespace
@@ -45,9 +46,9 @@ WEFT_UNARY_OPS(WEFT_DEFINE)
 WEFT_BINARY_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE
 
-Tensor add_(const Tensor& x, double number) { return with_number("add_", UnaryOp::shift, x, number); }
-Tensor sub_(const Tensor& x, double number) { return with_number("sub_", UnaryOp::shift, x, -number); }
-Tensor mul_(const Tensor& x, double number) { return with_number("mul_", UnaryOp::scale, x, number); }
+Tensor add_(const Tensor& x, double number) { return with_number("add_", UnaryOp::shift, x, number, number); }
+Tensor sub_(const Tensor& x, double number) { return with_number("sub_", UnaryOp::shift, x, number, -number); }
+Tensor mul_(const Tensor& x, double number) { return with_number("mul_", UnaryOp::scale, x, number, number); }
 Tensor div_(const Tensor& x, double number) { return in_place("div_", UnaryOp::divide_by, x, number); }
 Tensor pow_(const Tensor& x, double exponent) { return in_place("pow_", UnaryOp::pow_scalar, x, exponent); }
 

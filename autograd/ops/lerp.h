@@ -5,7 +5,8 @@
 
 namespace weft {
 
-/// start + weight * (end - start), exactly `end` for weight 1. Operands broadcast; floating dtypes.
+/// start + weight * (end - start), exactly `end` for weight 1. Operands broadcast and are
+/// promoted; floating dtypes, 16-bit ones are computed in f32.
 Tensor lerp(const Tensor& start, const Tensor& end, double weight);
 Tensor lerp(const Tensor& start, const Tensor& end, const Tensor& weight);
 

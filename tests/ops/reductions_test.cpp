@@ -1,16 +1,14 @@
-// Products, minima, any, all, variances, norms and logarithms of sums of exponentials over any axes of any layout.
+// Products, variances, norms and logarithms of sums of exponentials over any axes of any layout.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "tests/support/op_table.h"
+#include "tests/ops/reduction_cases.h"
 #include "weft/autograd/backward.h"
-#include "weft/autograd/ops/any_all.h"
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/logsumexp.h"
-#include "weft/autograd/ops/min.h"
 #include "weft/autograd/ops/norm.h"
 #include "weft/autograd/ops/prod.h"
 #include "weft/autograd/ops/reduce.h"
@@ -26,64 +24,20 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 double plus(double a, double b) { return a + b; }
 double times(double a, double b) { return a * b; }
-double smaller_of(double a, double b) { return a < b ? a : b; }
 double larger_of(double a, double b) { return a > b ? a : b; }
 
-// What is reduced: a shape, its axes (none: all), and whether they are kept.
-struct Case {
-  const char* name;
-  Shape shape;
-  std::vector<int> axes;
-  bool keep;
-
-  ReduceOptions options() const { return {.axes = {axes.begin(), axes.end()}, .keep = keep}; }
-  double count() const {
-    double n = 1;
-    for (int i = 0; i < shape.rank(); ++i)
-      if (axes.empty() || std::count(axes.begin(), axes.end(), i)) n *= static_cast<double>(shape[i]);
-    return n;
-  }
-  Array over(const Array& x, double start, double (*f)(double, double), bool keep_axes) const {
-    return fold(x, axes, keep_axes, start, f);
-  }
-};
-
-const Case cases[] = {
-    {"everything", {3, 4, 5}, {}, false},     {"everything, kept", {3, 2, 4}, {}, true},
-    {"last axis", {4, 13}, {1}, false},       {"first axis", {11, 6}, {0}, true},
-    {"outer axes", {3, 4, 2}, {0, 2}, false}, {"per channel", {2, 3, 2, 4}, {0, 2, 3}, true},
-    {"extent 1", {3, 1, 2}, {1}, false},      {"no elements left", {0, 4}, {1}, false},
-};
-
-using Function = std::function<Tensor(const Tensor&, const ReduceOptions&)>;
-using Naive = std::function<Array(const Array&, const Case&)>;
-
-void add_rows(Op& op, const Function& f, const Naive& naive, const std::function<Input(const Shape&)>& recipe,
-              const RowOptions& options = {}) {
-  for (const Case& c : cases)
-    op.row(
-        c.name, {recipe(c.shape)}, [f, c](const Tensors& v) { return f(v[0], c.options()); },
-        [naive, c](const Arrays& v) { return naive(v[0], c); }, options);
-  const std::string name = op.name;
-  op.error<IndexError>("axis", name + ": axis 2 is out of range for a tensor of rank 2", [f] {
-      f(ones({2, 2}), {.axes = {2}});
-    }).error<IndexError>("twice", name + ": axis -1 is named twice", [f] {
-    f(ones({2, 2}), {.axes = {1, -1}});
-  });
-}
-
-void add_floating_error(Op& op, const Function& f) {
+void add_floating_error(Op& op, const Reduce& f) {
   op.error<DtypeError>("integers", op.name + ": needs a floating dtype, got int64; …",
                        [f] { f(ones({2}, {.dtype = DType::i64}), {}); });
 }
 
-Array variance_of(const Array& x, const Case& c, double correction) {
+Array variance_of(const Array& x, const ReduceCase& c, double correction) {
   const Array total = c.over(x, 0, plus, true);
   const Array d = zip(x, total, [&](double a, double s) { return (a - s / c.count()) * (a - s / c.count()); });
   return map(c.over(d, 0, plus, c.keep), [&](double s) { return s / std::max(0.0, c.count() - correction); });
 }
 
-Array naive_norm(const Array& x, const Case& c, double p) {
+Array naive_norm(const Array& x, const ReduceCase& c, double p) {
   const Array size = map(x, [p](double v) { return p == 2 ? v * v : std::abs(v); });
   const Array y = c.over(size, 0, p == infinity ? larger_of : plus, c.keep);
   return p == 2 ? map(y, [](double v) { return std::sqrt(v); }) : y;
@@ -93,78 +47,10 @@ Input any_values(const Shape& shape) { return input(shape); }
 Input apart(const Shape& shape) { return input(shape).distinct(); }
 
 const std::vector<DType> integer_dtypes = {DType::i64, DType::i32, DType::u8, DType::boolean};
-const std::vector<DType> ordered_dtypes = {DType::f64, DType::f32, DType::f16, DType::bf16,
-                                           DType::i64, DType::i32, DType::u8};
-
-void add_min(OpTable& table) {
-  Op& op = table.op("min");
-  add_rows(
-      op, [](const Tensor& x, const ReduceOptions& o) { return weft::min(x, o); },
-      [](const Array& x, const Case& c) { return c.over(x, 1e300, smaller_of, c.keep); }, apart);
-  op.row(
-        "integers", {input({7, 33}).integers(-20, 20)}, [](const Tensors& v) { return weft::min(v[0], {.axes = {0}}); },
-        [](const Arrays& v) { return fold(v[0], {0}, false, 1e300, smaller_of); },
-        {.dtypes = ordered_dtypes, .exact = true, .no_gradient = "ties"})
-      .error<ShapeError>("nothing", "min: no elements along the reduced axes of shape [0, 3]",
-                         [] {
-                           weft::min(ones({0, 3}), {.axes = {0}});
-                         })
-      .error<DtypeError>("bool", "min: bool is not ordered here; …",
-                         [] { weft::min(ones({2}, {.dtype = DType::boolean})); });
-  const RowOptions positions{
-      .dtypes = ordered_dtypes, .exact = true, .result = DType::i64, .no_gradient = "positions have none"};
-  table.op("argmin")
-      .row(
-          "columns", {input({5, 6, 7}).integers(-9, 9).untracked()}, [](const Tensors& v) { return argmin(v[0], 1); },
-          [](const Arrays& v) {
-            Array y({5, 7});
-            for (int i = 0; i < 5; ++i)
-              for (int j = 0; j < 7; ++j)
-                for (int k = 1; k < 6; ++k)
-                  if (v[0](i, k, j) < v[0](i, static_cast<int>(y(i, j)), j)) y(i, j) = k;
-            return y;
-          },
-          positions)
-      .row(
-          "no elements", {input({0, 5}).untracked()}, [](const Tensors& v) { return argmin(v[0], 1); },
-          expected({0}, {}), positions)
-      .error<ShapeError>("nothing", "argmin: no elements along the reduced axes of shape [2, 0]",
-                         [] {
-                           argmin(ones({2, 0}), 1);
-                         })
-      .error<IndexError>("axis", "argmin: axis 2 is out of range …", [] {
-        argmin(ones({2, 2}), 2);
-      });
-}
-
-void add_any_all(OpTable& table) {
-  const RowOptions bools{
-      .dtypes = all_dtypes, .exact = true, .result = DType::boolean, .no_gradient = "yes and no have none"};
-  const auto sparse = [](const Shape& shape) { return input(shape).integers(0, 1).untracked(); };
-  add_rows(
-      table.op("any"), [](const Tensor& x, const ReduceOptions& o) { return any(x, o); },
-      [](const Array& x, const Case& c) {
-        return c.over(map(x, [](double v) { return double(v != 0); }), 0, larger_of, c.keep);
-      },
-      sparse, bools);
-  add_rows(
-      table.op("all"), [](const Tensor& x, const ReduceOptions& o) { return all(x, o); },
-      [](const Array& x, const Case& c) {
-        return c.over(map(x, [](double v) { return double(v != 0); }), 1, smaller_of, c.keep);
-      },
-      sparse, bools);
-  table.op("any").row(
-      "of nothing", {input({0, 2}).untracked()}, [](const Tensors& v) { return any(v[0], {.axes = {0}}); },
-      expected({2}, {0, 0}), bools);
-  table.op("all").row(
-      "of nothing", {input({0, 2}).untracked()}, [](const Tensors& v) { return all(v[0], {.axes = {0}}); },
-      expected({2}, {1, 1}), bools);
-}
-
 void add_prod(OpTable& table) {
   Op& op = table.op("prod");
-  const Function f = [](const Tensor& x, const ReduceOptions& o) { return prod(x, o); };
-  const Naive naive = [](const Array& x, const Case& c) { return c.over(x, 1, times, c.keep); };
+  const Reduce f = [](const Tensor& x, const ReduceOptions& o) { return prod(x, o); };
+  const NaiveReduce naive = [](const Array& x, const ReduceCase& c) { return c.over(x, 1, times, c.keep); };
   add_rows(op, f, naive, [](const Shape& shape) { return input(shape).range(0.8, 1.3); },
            {.slack = 16, .gradient_slack = 16});
   op.row(
@@ -188,10 +74,10 @@ void add_variance(OpTable& table) {
     };
     for (const bool root : {false, true}) {
       Op& op = table.op(root ? "stddev" : "var");
-      const Function f = [=](const Tensor& x, const ReduceOptions& o) {
+      const Reduce f = [=](const Tensor& x, const ReduceOptions& o) {
         return root ? stddev(x, options(o)) : var(x, options(o));
       };
-      for (const Case& c : cases) {
+      for (const ReduceCase& c : reduce_cases) {
         if (c.count() == 1) continue;  // below
         op.row(
             std::string(c.name) + (correction == 1 ? "" : ", population"), {any_values(c.shape)},
@@ -211,15 +97,16 @@ void add_variance(OpTable& table) {
 void add_norms(OpTable& table) {
   Op& op = table.op("norm");
   for (const double p : {1.0, 2.0, infinity}) {
-    const Function f = [p](const Tensor& x, const ReduceOptions& o) {
+    const Reduce f = [p](const Tensor& x, const ReduceOptions& o) {
       return norm(x, {.p = p, .axes = o.axes, .keep = o.keep});
     };
-    for (const Case& c : cases)
+    for (const ReduceCase& c : reduce_cases)
       op.row(
           std::string(c.name) + (p == 1   ? ", p 1"
                                  : p == 2 ? ", p 2"
                                           : ", largest"),
-          {apart(c.shape)}, [=](const Tensors& v) { return f(v[0], c.options()); },
+          {p == infinity ? any_values(c.shape) : apart(c.shape)},
+          [=](const Tensors& v) { return f(v[0], c.options()); },
           [=](const Arrays& v) { return naive_norm(v[0], c, p); }, {.slack = 4, .gradient_slack = 4});
     if (p == 2) add_floating_error(op, f);
   }
@@ -231,8 +118,8 @@ void add_norms(OpTable& table) {
 
 void add_logsumexp(OpTable& table) {
   Op& op = table.op("logsumexp");
-  const Function f = [](const Tensor& x, const ReduceOptions& o) { return logsumexp(x, o); };
-  const Naive naive = [](const Array& x, const Case& c) {
+  const Reduce f = [](const Tensor& x, const ReduceOptions& o) { return logsumexp(x, o); };
+  const NaiveReduce naive = [](const Array& x, const ReduceCase& c) {
     return map(c.over(map(x, [](double v) { return std::exp(v); }), 0, plus, c.keep),
                [](double s) { return std::log(s); });
   };
@@ -243,8 +130,6 @@ void add_logsumexp(OpTable& table) {
 }  // namespace
 
 OP_TABLE(reductions) {
-  add_min(table);
-  add_any_all(table);
   add_prod(table);
   add_variance(table);
   add_norms(table);
@@ -261,18 +146,6 @@ std::vector<double> gradient_of(const Tensor& at, const std::function<Tensor(con
 using V = std::vector<double>;
 
 }  // namespace
-
-TEST_CASE("min: first of equals, NaN, the ends of integer types") {
-  const double nan = std::nan("");
-  CHECK(std::isnan(weft::min(tensor({-infinity, nan})).item<double>()));
-  CHECK(argmin(tensor({3.0, 1.0, 1.0}), 0).item<int64_t>() == 1);
-  CHECK(argmin(tensor({3.0, nan, 1.0}), 0).item<int64_t>() == 1);
-  CHECK(gradient_of(tensor({3.0, 1.0, 1.0}), [](const Tensor& x) { return weft::min(x); }) == V{0, 1, 0});
-  const int64_t lowest = std::numeric_limits<int64_t>::min();
-  CHECK(weft::min(tensor({int64_t{0}, lowest, std::numeric_limits<int64_t>::max()})).item<int64_t>() == lowest);
-  CHECK(argmin(tensor({int64_t{0}, lowest}), 0).item<int64_t>() == 1);
-  CHECK(weft::min(tensor({200.0f, 0.0f, 255.0f}).to(DType::u8)).item<int>() == 0);
-}
 
 TEST_CASE("var, stddev: equal values, one value, none, large means") {
   CHECK(std::isnan(var(ones({1})).item<float>()));
@@ -304,9 +177,7 @@ TEST_CASE("logsumexp: far from zero, infinities, nothing") {
   CHECK(logsumexp(zeros({2, 0}), {.axes = {1}}).to_vector<double>() == V{-infinity, -infinity});
 }
 
-TEST_CASE("any, all: NaN is not 0; prod: never a view, a million factors") {
-  CHECK(all(tensor({std::nan(""), 1.0})).item<bool>());
-  CHECK(any(tensor({0.0, std::nan("")})).item<bool>());
+TEST_CASE("prod: never a view, a million factors, zeros") {
   const Tensor x = tensor({2.0, 3.0});
   prod(x.reshape({2, 1}), {.axes = {1}}).fill_(7);
   CHECK(x.to_vector<double>() == V{2, 3});
