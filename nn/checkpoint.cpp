@@ -53,8 +53,9 @@ void Checkpoint::missing(const std::string& part, const char* kind) const {
 Checkpoint& Checkpoint::put(const std::string& part, const NamedTensors& tensors) {
   check_new(part);
   NamedTensors copies;
+  const std::string prefix = part + "/";
   for (const auto& [name, tensor] : tensors)
-    copies.emplace_back(part + "/" + name, ops::clone(ops::to(tensor.detach(), Device())));
+    copies.emplace_back(weft::detail::concat(prefix, name), ops::clone(ops::to(tensor.detach(), Device())));
   tensors_.insert(tensors_.end(), copies.begin(), copies.end());
   return *this;
 }

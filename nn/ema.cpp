@@ -12,8 +12,8 @@ namespace weft::nn {
 Ema::Ema(const Module& module, const EmaOptions& options) : options_(options) {
   WEFT_CHECK(Error, options.decay >= 0 && options.decay < 1, "Ema: decay is ", options.decay, "; it lies in [0, 1)");
   const auto copy = [](const Placed& p) { return ops::clone(p.at(0).detach()); };
-  for (const Parameter& p : module.parameters()) slots_.push_back({p, copy(p), true});
-  for (const Buffer& b : module.buffers()) slots_.push_back({b, copy(b), false});
+  for (const Parameter& p : module.parameters()) slots_.push_back({p.name(), p, copy(p), true});
+  for (const Buffer& b : module.buffers()) slots_.push_back({b.name(), b, copy(b), false});
 }
 
 void Ema::update() {
@@ -58,7 +58,7 @@ std::vector<std::pair<std::string, Tensor>> Ema::state() const {
   WEFT_CHECK(Error, !swapped_, "Ema: the module holds the averages now; call swap() before state()");
   std::vector<std::pair<std::string, Tensor>> all;
   all.emplace_back("updates", tensor<int64_t>(updates_, Device()));
-  for (const Slot& slot : slots_) all.emplace_back(slot.value.name(), ops::clone(ops::to(slot.average, Device())));
+  for (const Slot& slot : slots_) all.emplace_back(slot.name, ops::clone(ops::to(slot.average, Device())));
   return all;
 }
 
@@ -67,15 +67,15 @@ void Ema::load_state(const std::vector<std::pair<std::string, Tensor>>& state) {
   const std::map<std::string, Tensor> given(state.begin(), state.end());
   std::string wrong = given.count("updates") ? "" : " updates is missing.";
   for (const Slot& slot : slots_) {
-    const auto found = given.find(slot.value.name());
+    const auto found = given.find(slot.name);
     if (found == given.end())
-      wrong += " " + slot.value.name() + " is missing.";
+      wrong += " " + slot.name + " is missing.";
     else if (found->second.shape() != slot.average.shape())
-      wrong += weft::detail::concat(" ", slot.value.name(), " has shape ", found->second.shape(), ", not ",
+      wrong += weft::detail::concat(" ", slot.name, " has shape ", found->second.shape(), ", not ",
                                     slot.average.shape(), ".");
   }
   WEFT_CHECK(CheckpointError, wrong.empty(), "Ema: the state does not fit:", wrong, " Nothing was changed");
-  for (const Slot& slot : slots_) ops::copy_(slot.average, given.at(slot.value.name()));
+  for (const Slot& slot : slots_) ops::copy_(slot.average, given.at(slot.name));
   updates_ = given.at("updates").item<int64_t>();
 }
 

@@ -49,6 +49,7 @@ class Ema {
 
  private:
   struct Slot {
+    std::string name;  // when the average was begun
     Placed value;
     Tensor average;  // where the first copy is
     bool averaged;   // else taken over

@@ -30,7 +30,7 @@ template <class From, class To>
 void widen(const std::byte* from, std::byte* to) {
   From x;
   std::memcpy(&x, from, sizeof x);
-  const To y = x;
+  const To y = static_cast<To>(x);
   std::memcpy(to, &y, sizeof y);
 }
 constexpr Element elements[] = {
@@ -182,7 +182,7 @@ Tensor parse_npy(std::span<const std::byte> file, std::string_view name) {
   Shape shape;
   for (int i = 0; i < header.shape.rank(); ++i)
     shape.push_back(header.shape[header.fortran ? header.shape.rank() - 1 - i : i]);
-  const Tensor x = empty(shape, {.dtype = header.element->dtype, .device = Device()});
+  Tensor x = empty(shape, {.dtype = header.element->dtype, .device = Device()});
   if (header.swapped || header.element->widen || x.dtype() == DType::boolean)
     convert(header, file.data() + data, static_cast<std::byte*>(x.raw()), x.numel());
   else if (bytes)

@@ -93,7 +93,7 @@ Tensor SafetensorsFile::load(std::string_view name) const {
   const Entry* entry = find(name);
   WEFT_CHECK(IndexError, entry, "load: '", path_, "' has no tensor '", name, "'");
   const DType dtype = safetensors::dtype_of(entry->dtype);
-  const Tensor x = empty(entry->shape, {.dtype = dtype, .device = Device()});
+  Tensor x = empty(entry->shape, {.dtype = dtype, .device = Device()});
   const std::byte* from = bytes_.get() + header_.data_start + entry->begin;
   const uint64_t bytes = entry->end - entry->begin;
   if (dtype == DType::boolean) {  // a byte other than 0 and 1 would be no bool

@@ -42,7 +42,7 @@ std::string write_shards(const std::string& stem, const NamedTensors& tensors, i
   for (const auto& [name, file] : weight_map)
     json += (json.back() == '{' ? "" : ",") + detail::quote_json(name) + ":" + detail::quote_json(file);
   json += "}}\n";
-  const std::string path = stem + ".safetensors.index.json";
+  std::string path = stem + ".safetensors.index.json";
   AtomicFile file(path);
   file.write(json.data(), json.size());
   file.commit();

@@ -1,5 +1,7 @@
 #include "weft/parallel/trainer.h"
 
+#include <set>
+
 #include <algorithm>
 
 #include "weft/autograd/record_scope.h"
@@ -33,6 +35,7 @@ Trainer::Trainer(std::vector<nn::optim::ParameterGroup> groups, std::unique_ptr<
       options_(options),
       groups_(std::move(groups)),
       first_lr_(optimizer_->learning_rate()) {
+  std::set<std::string> names;
   for (size_t g = 0; g < groups_.size(); ++g) {
     WEFT_CHECK(Error, !groups_[g].lr || first_lr_ > 0, "Trainer: group ", g, " has a learning rate of ", *groups_[g].lr,
                ", the optimizer one of 0; give the optimizer a positive one");
@@ -41,7 +44,10 @@ Trainer::Trainer(std::vector<nn::optim::ParameterGroup> groups, std::unique_ptr<
         WEFT_CHECK(Error, !slot.parameter.same(p), "Trainer: parameter '", p.name(), "' is listed in group ",
                    slot.group, " and again in group ", g);
       if (p.request() == GradReq::null) continue;
-      slots_.push_back({.parameter = p, .group = g, .devices = p.devices()});
+      std::string name = p.name();
+      for (int n = 2; names.count(name); ++n) name = p.name() + "#" + std::to_string(n);
+      names.insert(name);
+      slots_.push_back({.parameter = p, .name = name, .group = g, .devices = p.devices()});
       WEFT_CHECK(DeviceError, slots_.back().devices == slots_.front().devices, "Trainer: parameter '",
                  slots_.front().parameter.name(), "' is on ", slots_.front().devices.size(), " devices, '", p.name(),
                  "' on ", p.places(), " or others; place them alike with module.to(devices)");
@@ -63,13 +69,13 @@ std::vector<Trainer::Slot*> Trainer::fresh_slots() {
   for (Slot& slot : slots_) {
     if (!slot.trained()) continue;
     for (int i = 0; i < slot.parameter.places(); ++i)
-      WEFT_CHECK(AutogradError, !slot.leaf(i)->stale(), "step: the gradient of '", slot.parameter.name(), "' on ",
+      WEFT_CHECK(AutogradError, !slot.leaf(i)->stale(), "step: the gradient of '", slot.name, "' on ",
                  slot.devices[static_cast<size_t>(i)],
                  " is stale: a backward pass failed; run one that succeeds first");
     if (slot.any_fresh()) {
       fresh.push_back(&slot);
     } else {
-      WEFT_CHECK(AutogradError, options_.ignore_stale_grad, "step: no fresh gradient for '", slot.parameter.name(),
+      WEFT_CHECK(AutogradError, options_.ignore_stale_grad, "step: no fresh gradient for '", slot.name,
                  "' on any device; run backward() on a loss that depends on it, or set ignore_stale_grad");
     }
   }
@@ -122,7 +128,7 @@ void Trainer::allreduce_grads() {
     if (p.places() == 1 || (*slot)->all_hold_sums()) continue;
     for (int i = 0; i < p.places(); ++i)
       WEFT_CHECK(AutogradError, !(*slot)->is_reduced(i) || (p.request() == GradReq::write && !(*slot)->holds_sum(i)),
-                 "allreduce_grads: a backward pass changed gradients of '", p.name(),
+                 "allreduce_grads: a backward pass changed gradients of '", (*slot)->name,
                  "' that were already summed over devices; call step() or zero_grad() before it, or gather gradients "
                  "with no_sync() or GradReq::add before they are summed");
     const int64_t size = p.numel() * size_of(p.dtype());
@@ -153,7 +159,7 @@ void Trainer::check_finite(const std::vector<Slot*>& fresh) const {
       const Tensor g = slot->leaf(i)->grad().detach();
       const Tensor difference = ops::sub(g, g);  // NaN where g is NaN or infinite
       const auto bad = ops::sum(ops::not_equal(difference, difference)).item<int64_t>();
-      WEFT_CHECK(Error, bad == 0, "step: gradient of '", slot->parameter.name(), "' holds ", bad,
+      WEFT_CHECK(Error, bad == 0, "step: gradient of '", slot->name, "' holds ", bad,
                  " values that are NaN or infinite (first on ", slot->devices[static_cast<size_t>(i)],
                  "); parameters unchanged");
     }

@@ -77,8 +77,9 @@ class Trainer {
   /// Steps taken.
   int64_t steps() const;
 
-  /// The optimizer's state of all parameters by name ("fc.weight.momentum"), copied to the host, and the number of
-  /// steps ("steps", int64). Carries no devices.
+  /// The optimizer's state of all parameters by the names they had when the trainer was built ("fc.weight.momentum";
+  /// the second of a name is "fc.weight#2.momentum"), copied to the host, and the number of steps ("steps", int64).
+  /// Carries no devices.
   std::vector<std::pair<std::string, Tensor>> state() const;
   /// Takes back what state() gave, on any devices. Throws CheckpointError listing all that is missing or has another
   /// shape; then nothing is changed.

@@ -10,6 +10,7 @@ namespace weft::parallel {
 
 struct Trainer::Slot {
   nn::Parameter parameter;
+  std::string name;  // when the trainer was built, and unique: a parameter's own follows the module that lists it last
   size_t group = 0;
   std::vector<Device> devices = {};
   std::vector<Ref<TapeSlot>> leaves = {};  // of each copy; another one after module.to() or a change of GradReq

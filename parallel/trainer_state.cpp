@@ -96,7 +96,7 @@ std::vector<std::pair<std::string, Tensor>> Trainer::state() const {
   const std::vector<std::string> names = optimizer_->state_names();
   for (const Slot& slot : slots_)
     for (size_t k = 0; k < names.size(); ++k)
-      all.emplace_back(slot.parameter.name() + "." + names[k], ops::clone(ops::to(slot.states[0][k], Device())));
+      all.emplace_back(slot.name + "." + names[k], ops::clone(ops::to(slot.states[0][k], Device())));
   return all;
 }
 
@@ -107,7 +107,7 @@ void Trainer::load_state(const std::vector<std::pair<std::string, Tensor>>& stat
   std::string wrong = given.count("steps") ? "" : " steps is missing.";
   for (const Slot& slot : slots_)
     for (size_t k = 0; k < names.size(); ++k) {
-      const std::string name = slot.parameter.name() + "." + names[k];
+      const std::string name = slot.name + "." + names[k];
       const auto found = given.find(name);
       if (found == given.end())
         wrong += " " + name + " is missing.";
@@ -118,7 +118,7 @@ void Trainer::load_state(const std::vector<std::pair<std::string, Tensor>>& stat
   WEFT_CHECK(CheckpointError, wrong.empty(), "load_state: the state does not fit:", wrong, " Nothing was changed");
   for (Slot& slot : slots_)
     for (Tensors& copy : slot.states)
-      for (size_t k = 0; k < names.size(); ++k) ops::copy(copy[k], given[slot.parameter.name() + "." + names[k]]);
+      for (size_t k = 0; k < names.size(); ++k) ops::copy(copy[k], given[slot.name + "." + names[k]]);
   steps_ = given["steps"].item<int64_t>();
   broken_ = false;
 }

@@ -75,7 +75,7 @@ Schedule one_cycle(double top, const OneCycleOptions& o) {
   });
 }
 
-Schedule warm_up(int64_t steps, Schedule then, double from) {
+Schedule warm_up(int64_t steps, const Schedule& then, double from) {
   WEFT_CHECK(Error, steps >= 0, "warm_up: ", steps, " steps");
   return Schedule::of([=](int64_t step) {
     if (step >= steps) return then(step - steps);

@@ -72,7 +72,7 @@ struct OneCycleOptions {
 Schedule one_cycle(double top, const OneCycleOptions& options);
 
 /// In the first `steps` steps linear from `from` to then(0), which follows at step `steps` with its own step 0.
-Schedule warm_up(int64_t steps, Schedule then, double from = 0);
+Schedule warm_up(int64_t steps, const Schedule& then, double from = 0);
 
 struct Phase {
   int64_t steps;

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/hooks.h"
 #include "weft/nn/batch_norm.h"
 #include "weft/nn/linear.h"
 #include "weft/tensor/operators.h"
@@ -22,26 +23,29 @@ std::vector<float> values(const nn::Placed& p, int place = 0) { return p.at(plac
 
 TEST_SUITE("nn/ema") {
   TEST_CASE("averages by the formula; buffers are taken over") {
-    Net net;
-    net.fc.weight.set(full({1, 2}, 8));
-    nn::Ema ema(net, {.decay = 0.75, .ramp = false});
-    net.fc.weight.set(full({1, 2}, 16));
-    net.norm.running_mean.set(full({2}, 3));
-    ema.update();  // 0.75 * 8 + 0.25 * 16
-    ema.update();  // 0.75 * 10 + 0.25 * 16
-    CHECK(ema.updates() == 2);
-    {
-      const auto scope = ema.averaged();
-      CHECK(values(net.fc.weight) == std::vector<float>{11.5, 11.5});
-      CHECK(values(net.norm.running_mean) == std::vector<float>{3, 3});
-      CHECK_THROWS_AS(ema.update(), Error);
-      CHECK_THROWS_AS(ema.state(), Error);
+    for (const Device device : test::devices_to_test()) {
+      Net net;
+      net.to(device);
+      net.fc.weight.set(full({1, 2}, 8));
+      nn::Ema ema(net, {.decay = 0.75, .ramp = false});
+      net.fc.weight.set(full({1, 2}, 16));
+      net.norm.running_mean.set(full({2}, 3));
+      ema.update();  // 0.75 * 8 + 0.25 * 16
+      ema.update();  // 0.75 * 10 + 0.25 * 16
+      CHECK(ema.updates() == 2);
+      {
+        const auto scope = ema.averaged();
+        CHECK(values(net.fc.weight) == std::vector<float>{11.5, 11.5});
+        CHECK(values(net.norm.running_mean) == std::vector<float>{3, 3});
+        CHECK_THROWS_AS(ema.update(), Error);
+        CHECK_THROWS_AS(ema.state(), Error);
+      }
+      CHECK(values(net.fc.weight) == std::vector<float>{16, 16});
+      ema.update();
+      ema.swap();
+      CHECK(values(net.fc.weight) == std::vector<float>{12.625, 12.625});
+      ema.swap();
     }
-    CHECK(values(net.fc.weight) == std::vector<float>{16, 16});
-    ema.update();
-    ema.swap();
-    CHECK(values(net.fc.weight) == std::vector<float>{12.625, 12.625});
-    ema.swap();
   }
 
   TEST_CASE("the ramp forgets the start") {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "tests/support/array.h"
+#include "tests/support/hooks.h"
 #include "weft/tensor/tensor.h"
 
 using namespace weft;
@@ -46,6 +47,11 @@ TEST_SUITE("nn/metrics") {
           if (score(k) > score(best)) best = k;
         ++naive[l[i * h * w + p] * c + best];
       }
+    for (const Device device : test::devices_to_test()) {
+      nn::SegmentationMetric there(c);
+      there.update(x.to(device), labels.to(device));
+      CHECK(there.confusion().to_vector<int64_t>() == naive);
+    }
     nn::SegmentationMetric whole(c), parts(c);
     whole.update(x.contiguous(Layout::channels_last), labels);
     CHECK(whole.confusion().to_vector<int64_t>() == naive);

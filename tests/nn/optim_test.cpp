@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "tests/support/hooks.h"
 #include "weft/nn/optim/clip.h"
 #include "weft/nn/optim/optimizer.h"
 #include "weft/weft.h"
@@ -134,6 +135,17 @@ TEST_SUITE("nn/optim") {
     clip_grad_value(all, 0.75);
     CHECK(a.grad_at(1).to_vector<float>()[0] == doctest::Approx(4 / norm));
     CHECK(b.grad_at(1).to_vector<float>() == std::vector<float>{0.75, 0.75, 0.75});
+    for (const Device device : test::devices_to_test()) {
+      const nn::Parameter c{zeros({40, 300}, {.device = device})};
+      Tensor loss;
+      {
+        const autograd::Record record;
+        loss = c.on(device).sum();
+      }
+      loss.backward();
+      CHECK(clip_grad_norm(std::span(&c, 1), 1) == doctest::Approx(std::sqrt(12000.0)).epsilon(1e-14));
+      CHECK(grad_norm(std::span(&c, 1)) == doctest::Approx(1).epsilon(1e-6));
+    }
     a.grad_at(0).fill_(std::nan(""));
     CHECK_THROWS_AS(clip_grad_norm(all, 1), Error);
     CHECK(b.grad_at(0).to_vector<float>() == std::vector<float>{0.75, 0.75, 0.75});

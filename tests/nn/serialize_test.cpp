@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/support/faults.h"
+#include "tests/support/hooks.h"
 #include "tests/support/temp_folder.h"
 #include "weft/nn/batch_norm.h"
 #include "weft/nn/conv2d.h"
@@ -60,6 +61,19 @@ TEST_SUITE("nn/serialize") {
     for (size_t i = 0; i < found.size(); ++i) CHECK(found[i] == expected[i / 2]);
     CHECK(b.conv.weight.at(1).is_contiguous(Layout::channels_last));  // as it was made
     CHECK(b.fc.bias.at(0).requires_grad());
+  }
+
+  TEST_CASE("a module saved on any device is loaded on the host, and back") {
+    const test::TempFolder folder;
+    for (const Device device : test::devices_to_test()) {
+      Net a, b, c;
+      a.to(device), c.to(device);
+      save(a, folder / "f");
+      load(b, folder / "f");
+      load(c, folder / "f");
+      CHECK(values(b) == values(a));
+      CHECK(values(c) == values(a));
+    }
   }
 
   TEST_CASE("what does not fit is listed whole, and nothing is changed") {

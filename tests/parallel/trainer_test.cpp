@@ -150,6 +150,30 @@ TEST_SUITE("parallel/trainer") {
     CHECK_THROWS_AS(after.load_state({}), CheckpointError);
   }
 
+  TEST_CASE("states keep the names of the start, and two modules may use the same ones") {
+    struct Pair : nn::Module {
+      Two first, second;
+      WEFT_MEMBERS(first, second)
+    } net;
+    const auto names = [](const Trainer& trainer) {
+      std::vector<std::string> list;
+      for (const auto& [name, tensor] : trainer.state()) list.push_back(name);
+      return list;
+    };
+    const nn::optim::SGD sgd({.momentum = 0.5});
+    Trainer trainer(net.parameters(), sgd);
+    const auto before = names(trainer);
+    CHECK(before[1] == "first.a.momentum");
+    net.second.parameters();  // gives them names of their own
+    CHECK(names(trainer) == before);
+    CHECK_NOTHROW(trainer.load_state(trainer.state()));
+    std::vector<nn::Parameter> both = net.first.parameters();
+    for (const nn::Parameter& p : net.second.parameters()) both.push_back(p);
+    Trainer joint(both, sgd);
+    CHECK(names(joint) ==
+          std::vector<std::string>{"steps", "a.momentum", "b.momentum", "a#2.momentum", "b#2.momentum"});
+  }
+
   TEST_CASE("module.to() after the trainer was built takes the state along") {
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1, .momentum = 1}));
