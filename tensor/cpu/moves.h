@@ -29,6 +29,8 @@ WEFT_INLINE void move_run(const T* x, int64_t x_stride, T* y, int64_t y_stride, 
   } else if (x_stride == 0 && y_stride == 1) {
     const T value = *x;
     for (int64_t i = 0; i < n; ++i) y[i] = value;
+  } else if (x_stride == -1 && y_stride == 1) {
+    for (int64_t i = 0; i < n; ++i) y[i] = x[-i];
   } else if (y_stride == 1) {
     for (int64_t i = 0; i < n; ++i) y[i] = x[i * x_stride];
   } else {

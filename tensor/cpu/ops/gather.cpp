@@ -1,6 +1,8 @@
 // gather and place: elements moved by size, whole rows at once where an index names a row. Indices were checked.
 #include "weft/tensor/ops/gather.h"
 
+#include <limits>
+
 #include "weft/tensor/cpu/moves.h"
 
 namespace weft {
@@ -62,11 +64,14 @@ void place(const GatherArgs& args, Stream) {
 template <class I>
 void check(const CheckIndexArgs& args) {
   const I* const index = static_cast<const I*>(args.index);
-  parallel_for(args.numel, grain, [&, index](int64_t begin, int64_t end) {
-    int64_t wrong = 0;
-    for (int64_t i = begin; i < end; ++i) wrong |= index[i] < 0 || int64_t{index[i]} >= args.limit;
+  constexpr int64_t highest = std::numeric_limits<I>::max();
+  const I last = static_cast<I>(smaller(args.limit - 1, highest));
+  parallel_for(args.numel, grain, [&, index, last](int64_t begin, int64_t end) {
+    I wrong = 0;
+#pragma omp simd reduction(| : wrong)
+    for (int64_t i = begin; i < end; ++i) wrong |= I(index[i] < 0) | I(index[i] > last);
     if (!wrong) return;
-    while (index[begin] >= 0 && int64_t{index[begin]} < args.limit) ++begin;
+    while (index[begin] >= 0 && index[begin] <= last) ++begin;
     int64_t seen = __atomic_load_n(args.bad, __ATOMIC_RELAXED);
     while (begin < seen &&
            !__atomic_compare_exchange_n(args.bad, &seen, begin, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
