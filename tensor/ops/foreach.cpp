@@ -1,5 +1,6 @@
 #include "weft/tensor/ops/foreach.h"
 
+#include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/elementwise.h"
 
 namespace weft {
@@ -22,9 +23,7 @@ void check_list(const char* name, const Tensors& list) {
 
 void check_in_place(const char* name, const Tensors& y) {
   check_list(name, y);
-  for (const Tensor& t : y)
-    WEFT_CHECK(ShapeError, t.numel() == 0 || is_permuted_dense(t.shape(), t.strides()), name, ": a tensor of shape ",
-               t.shape(), " has strides ", t.strides(), "; it must have no gaps, as .clone() makes it");
+  for (const Tensor& t : y) check_writable(name, t);
 }
 
 // The items of one dtype. x may be empty: then only y is used.
@@ -37,11 +36,18 @@ std::vector<ForeachItem> items_of(DType dtype, const Tensors& y, const Tensors& 
 }
 
 void axpby(const char* name, const Tensors& y, double b, double a, const Tensors& x, const double* factor) {
+  Tensors dense, terms;
+  for (size_t i = 0; i < y.size(); ++i) {
+    dense.push_back(dense_like(y[i]));
+    if (!x.empty()) terms.push_back(with_strides_of(apart_from(y[i], x[i]), dense[i]));
+  }
   for (const Tensor& t : y) t.storage().bump_version(name);
   for (const DType dtype : dtypes)
-    if (const auto items = items_of(dtype, y, x); !items.empty())
+    if (const auto items = items_of(dtype, dense, terms); !items.empty())
       foreach_axpby_kernel({dtype, static_cast<int64_t>(items.size()), items.data(), a, b, factor},
                            current_stream(y[0].device()));
+  for (size_t i = 0; i < y.size(); ++i)
+    if (!dense[i].same(y[i])) copy(y[i], dense[i]);  // y has gaps
 }
 
 int64_t chunks_of(const std::vector<ForeachItem>& items) {
@@ -86,10 +92,8 @@ void foreach_axpby_(const Tensors& y, double b, double a, const Tensors& x) {
   constexpr const char* name = "foreach_axpby_";
   WEFT_CHECK(ShapeError, y.size() == x.size(), name, ": lists of ", y.size(), " and ", x.size(), " tensors");
   check_in_place(name, y);
-  Tensors terms;
   for (size_t i = 0; i < y.size(); ++i) check_same(name, y[i], x[i]);
-  for (size_t i = 0; i < y.size(); ++i) terms.push_back(with_strides_of(apart_from(y[i], x[i]), y[i]));
-  axpby(name, y, b, a, terms, nullptr);
+  axpby(name, y, b, a, x, nullptr);
 }
 
 void foreach_scale_(const Tensors& y, double factor) {

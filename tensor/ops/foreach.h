@@ -52,9 +52,9 @@ extern Kernel<ForeachTotalArgs> foreach_total_kernel;
 
 namespace ops {
 
-/// y_i = b y_i + a x_i. x_i has y_i's shape and dtype, in any layout. The y_i have no gaps (any order of dimensions)
-/// and overlap neither each other nor the x of another pair. ShapeError, DtypeError, DeviceError before anything has
-/// changed.
+/// y_i = b y_i + a x_i. x_i has y_i's shape and dtype; any layouts (those of y with gaps go through a copy). The y_i
+/// overlap neither each other nor the x of another pair. ShapeError (also where elements of a y_i share memory),
+/// DtypeError, DeviceError before anything has changed.
 void foreach_axpby_(const std::vector<Tensor>& y, double b, double a, const std::vector<Tensor>& x);
 /// y_i = factor y_i.
 void foreach_scale_(const std::vector<Tensor>& y, double factor);
