@@ -8,6 +8,9 @@ set(WEFT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow $<$<BOOL:${WEFT_WERROR}>:-We
 if(NOT WEFT_HAS_OPENMP)
   list(APPEND WEFT_WARNINGS -Wno-unknown-pragmas)
 endif()
+if(WEFT_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  list(APPEND WEFT_WARNINGS -Wno-maybe-uninitialized)  # the sanitizers' own code misleads it, as GCC's manual says
+endif()
 set(WEFT_SANITIZE_FLAGS "")
 if(WEFT_SANITIZE STREQUAL "address")
   set(WEFT_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
