@@ -30,7 +30,13 @@ template <class From, class To>
 void widen(const std::byte* from, std::byte* to) {
   From x;
   std::memcpy(&x, from, sizeof x);
-  const To y = static_cast<To>(x);
+  const To y = x;
+  std::memcpy(to, &y, sizeof y);
+}
+// One signed byte, by its bits.
+void widen_byte(const std::byte* from, std::byte* to) {
+  const int bits = std::to_integer<int>(*from);
+  const int32_t y = bits < 128 ? bits : bits - 256;
   std::memcpy(to, &y, sizeof y);
 }
 constexpr Element elements[] = {
@@ -41,7 +47,7 @@ constexpr Element elements[] = {
     {"i4", 4, DType::i32, nullptr},
     {"u1", 1, DType::u8, nullptr},
     {"b1", 1, DType::boolean, nullptr},
-    {"i1", 1, DType::i32, widen<int8_t, int32_t>},
+    {"i1", 1, DType::i32, widen_byte},
     {"i2", 2, DType::i32, widen<int16_t, int32_t>},
     {"u2", 2, DType::i32, widen<uint16_t, int32_t>},
     {"u4", 4, DType::i64, widen<uint32_t, int64_t>},
