@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the golden files beside this script: values and gradients of operations as PyTorch computes them.
 
-    python3 make_golden.py [NAME…]    (any PyTorch for the CPU; Debian: python3-torch)
+    python3 make_golden.py [NAME…]    (any PyTorch for the CPU, with torchvision; Debian: python3-torchvision)
 
 Runs cases/NAME.py, or all of them; a new family of operations is a file there and a NAME_golden_test.cpp here. One .npz per
 operation. Its arrays are named CASE/WHAT: inputs x0, x1, …; the result y; the incoming gradient dy; gradients dx0, dx1, … of
