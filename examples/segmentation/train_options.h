@@ -1,0 +1,121 @@
+// The command line of train, and what follows from it: data set, optimizer, schedule.
+#pragma once
+
+#include <weft/nn/data/augment.h>
+#include <weft/nn/optim/schedule.h>
+
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataset.h"
+#include "options.h"
+
+namespace segmentation {
+
+struct TrainOptions {
+  NetOptions net;
+  std::string dataset, optimizer = "sgd", schedule = "poly";
+  int64_t generated = 256, base = 520, crop = 480, epochs = 30, batch = 8, warm_up = 0, step_epochs = 10;
+  double lr = 1e-3, weight_decay = 1e-4, head_lr_mult = 10;
+  bool no_wd = false;
+  uint64_t seed = 1;
+  // What no checkpoint keeps.
+  std::vector<std::string> device_names;
+  std::string resume, save;
+  int64_t log_interval = 10;
+  int workers = 2;
+  std::vector<Device> devices;  // those named, or what there is
+};
+
+inline void add_train(CLI::App& app, Settings& settings, TrainOptions& options) {
+  add_net(settings, options.net);
+  const CLI::Range positive(int64_t{1}, int64_t{1'000'000'000});
+  settings.add("dataset", options.dataset, "folder in VOC's layout, or with images/ and masks/; else shapes", true);
+  settings.add("generated", options.generated, "number of generated pictures, where no folder is given")
+      ->check(positive);
+  settings.add("base-size", options.base, "the long side is scaled to half of it … twice that")->check(positive);
+  settings.add("crop-size", options.crop, "side of what the net sees")->check(positive);
+  settings.add("aux-weight", options.net.aux_weight, "of the auxiliary head's loss; 0: no such head")
+      ->check(CLI::NonNegativeNumber);
+  settings.add("sync-bn", options.net.sync_bn, "batch norm over the batch of all devices");
+  settings.add("epochs", options.epochs, "of the whole training", true)->check(positive);
+  settings.add("batch", options.batch, "pictures a step, on all devices together")->check(positive);
+  settings.add("optimizer", options.optimizer, "sgd has momentum 0.9")->check(CLI::IsMember({"sgd", "adam", "adamw"}));
+  settings.add("lr", options.lr, "learning rate, of the backbone where there is one")->check(CLI::NonNegativeNumber);
+  settings.add("head-lr-mult", options.head_lr_mult, "factor on it for the heads on a backbone")
+      ->check(CLI::NonNegativeNumber);
+  settings.add("schedule", options.schedule, "of the learning rate; poly has power 0.9")
+      ->check(CLI::IsMember({"poly", "constant", "linear", "step", "cosine"}));
+  settings.add("warm-up", options.warm_up, "steps in which it rises from 0 first")->check(CLI::NonNegativeNumber);
+  settings.add("step-epochs", options.step_epochs, "schedule step: a tenth after so many epochs")->check(positive);
+  settings.add("weight-decay", options.weight_decay, "of all parameters")->check(CLI::NonNegativeNumber);
+  settings.add("no-wd", options.no_wd, "no decay of gamma, beta and bias");
+  settings.add("seed", options.seed, "of weights, order, augmentation and dropout");
+  app.add_option("--devices", options.device_names, "cpu:0,cpu:1 or cuda:0,…; all GPUs if left out")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--resume", options.resume, "checkpoint, or folder of a training; its options hold again")
+      ->check(CLI::ExistingPath);
+  app.add_option("--save", options.save, "folder of checkpoints, logs, pictures; runs/MODEL, or the resumed one's");
+  app.add_option("--log-interval", options.log_interval, "steps from line to line of the log")
+      ->check(positive)
+      ->capture_default_str();
+  app.add_option("--workers", options.workers, "threads that make batches")
+      ->check(CLI::Range(0, 256))
+      ->capture_default_str();
+}
+
+inline DatasetOptions dataset_options(const TrainOptions& options) {
+  return {.folder = options.dataset,
+          .classes = options.net.classes,
+          .generated = options.generated,
+          .side = options.base,
+          .seed = options.seed};
+}
+
+inline std::unique_ptr<nn::optim::Optimizer> make_optimizer(const TrainOptions& options) {
+  if (options.optimizer == "sgd")
+    return std::make_unique<nn::optim::SGD>(
+        nn::optim::SGDOptions{.lr = options.lr, .momentum = 0.9, .weight_decay = options.weight_decay});
+  const nn::optim::AdamOptions adam{.lr = options.lr, .weight_decay = options.weight_decay};
+  if (options.optimizer == "adam") return std::make_unique<nn::optim::Adam>(adam);
+  return std::make_unique<nn::optim::AdamW>(adam);
+}
+
+inline nn::optim::Schedule make_schedule(const TrainOptions& options, int64_t steps_an_epoch) {
+  using namespace nn::optim;
+  const int64_t steps = std::max<int64_t>(options.epochs * steps_an_epoch - options.warm_up, 1);
+  Schedule schedule = constant(options.lr);
+  if (options.schedule == "poly") schedule = poly(options.lr, {.steps = steps, .power = 0.9});
+  if (options.schedule == "linear") schedule = linear(options.lr, {.steps = steps});
+  if (options.schedule == "cosine") schedule = cosine(options.lr, {.steps = steps});
+  if (options.schedule == "step") schedule = step(options.lr, options.step_epochs * steps_an_epoch);
+  return options.warm_up > 0 ? warm_up(options.warm_up, schedule) : schedule;
+}
+
+// What normalize() was made from: [3, H, W] -> a picture.
+inline data::Image denormalized(const std::vector<float>& values, int64_t height, int64_t width) {
+  const auto area = static_cast<size_t>(height * width);
+  const data::Sample black = data::normalize({"", 1, 1, 3, {0, 0, 0}, {}});
+  const data::Sample white = data::normalize({"", 1, 1, 3, {255, 255, 255}, {}});
+  data::Image image{height, width, 3, std::vector<uint8_t>(3 * area)};
+  for (size_t i = 0; i < area; ++i)
+    for (size_t c = 0; c < 3; ++c) {
+      const float part = (values[c * area + i] - black.image[c]) / (white.image[c] - black.image[c]);
+      image.pixels[3 * i + c] = static_cast<uint8_t>(std::clamp(part * 255 + 0.5f, 0.0f, 255.0f));
+    }
+  return image;
+}
+
+inline Tensor text_to_bytes(const std::string& text) {
+  return tensor(std::vector<uint8_t>(text.begin(), text.end()), {static_cast<int64_t>(text.size())}, "cpu");
+}
+inline std::string bytes_to_text(const Tensor& bytes) {
+  const auto values = bytes.to_vector<uint8_t>();
+  return {values.begin(), values.end()};
+}
+
+}  // namespace segmentation
