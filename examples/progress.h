@@ -15,6 +15,11 @@ class Progress {
       : steps_(steps), line_every_(line_every), before_(before) {}
 
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  /// Prints a line of its own where the bar stands, which comes back with the next step.
+  void say(const std::string& line) const {
+    std::printf("%s%s\n", terminal_ ? "\r\033[K" : "", line.c_str());
+    std::fflush(stdout);
+  }
   /// After step `done` of all; `text` says what there is to say of it.
   void show(int64_t done, const std::string& text) {
     const double now = seconds();

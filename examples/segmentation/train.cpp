@@ -65,12 +65,11 @@ class Training {
   // The program's code. `settings`: what the checkpoints keep of the command line.
   int run(const std::string& settings) {
     settings_ = settings;
+    progress_.emplace(options_.epochs * loader_.batches(0), options_.log_interval, trainer_.steps());
     introduce();
-    const int64_t per_epoch = loader_.batches(0), steps = options_.epochs * per_epoch;
-    Progress progress(steps, options_.log_interval, trainer_.steps());
     for (int64_t epoch = loader_.position().epoch; epoch < options_.epochs; ++epoch) {
       loader_position_ = loader_.position();
-      if (!train_epoch(epoch, progress)) return stop();
+      if (!train_epoch(epoch)) return stop();
       const auto before_end = loader_position_;
       loader_position_ = loader_.position();
       if (!finish_epoch(epoch)) {  // goes back to the end of the last step: validation comes first on resuming
@@ -101,8 +100,7 @@ class Training {
     };
   }
   void say(const std::string& line) {
-    std::printf("%s\n", line.c_str());
-    std::fflush(stdout);
+    progress_->say(line);
     log_->say(line);
   }
   void introduce() {
@@ -127,22 +125,22 @@ class Training {
   }
 
   // False: interrupted.
-  bool train_epoch(int64_t epoch, Progress& progress) {
-    double sum = 0, since = progress.seconds();
+  bool train_epoch(int64_t epoch) {
+    double sum = 0, since = progress_->seconds();
     int64_t count = 0, images = 0;
     while (const auto batch = loader_.next()) {
       const double loss = train_step(*batch);
       loader_position_ = loader_.position();
       const int64_t step = trainer_.steps();
       sum += loss, ++count, images += batch->image.size(0);
-      const double speed = static_cast<double>(images) / std::max(progress.seconds() - since, 1e-9);
+      const double speed = static_cast<double>(images) / std::max(progress_->seconds() - since, 1e-9);
       char text[96];
       std::snprintf(text, sizeof text, "epoch %lld  loss %.4f  %.1f images/s", static_cast<long long>(epoch + 1),
                     sum / static_cast<double>(count), speed);
-      progress.show(step, text);
+      progress_->show(step, text);
       if (step % options_.log_interval == 0 || step % loader_.batches(0) == 0) {
         log_->loss(step, epoch + 1, trainer_.learning_rate(), sum / static_cast<double>(count), speed);
-        sum = 0, count = images = 0, since = progress.seconds();
+        sum = 0, count = images = 0, since = progress_->seconds();
       }
       if (interrupted) return false;
     }
@@ -233,6 +231,7 @@ class Training {
   nn::optim::Schedule schedule_;
   data::Loader::Position loader_position_;
   std::optional<Log> log_;
+  std::optional<Progress> progress_;
   std::string settings_;
   double best_ = -1;
 };
