@@ -39,19 +39,19 @@ inline const ReduceCase reduce_cases[] = {
 using Reduce = std::function<Tensor(const Tensor&, const ReduceOptions&)>;
 using NaiveReduce = std::function<Array(const Array&, const ReduceCase&)>;
 
-/// A row per case, and the errors of axes.
+/// A row per case, and the errors of axes. They belong to the file that calls this.
 inline void add_rows(Op& op, const Reduce& f, const NaiveReduce& naive,
-                     const std::function<Input(const Shape&)>& recipe, const RowOptions& options = {}) {
+                     const std::function<Input(const Shape&)>& recipe, const RowOptions& options = {},
+                     Op::Where where = Op::Where::current()) {
   for (const ReduceCase& c : reduce_cases)
     op.row(
         c.name, {recipe(c.shape)}, [f, c](const Tensors& v) { return f(v[0], c.options()); },
-        [naive, c](const Arrays& v) { return naive(v[0], c); }, options);
+        [naive, c](const Arrays& v) { return naive(v[0], c); }, options, where);
   const std::string name = op.name;
-  op.error<IndexError>("axis", name + ": axis 2 is out of range for a tensor of rank 2", [f] {
-      f(ones({2, 2}), {.axes = {2}});
-    }).error<IndexError>("twice", name + ": axis -1 is named twice", [f] {
-    f(ones({2, 2}), {.axes = {1, -1}});
-  });
+  const auto axis = [f] { f(ones({2, 2}), {.axes = {2}}); };
+  const auto twice = [f] { f(ones({2, 2}), {.axes = {1, -1}}); };
+  op.error<IndexError>("axis", name + ": axis 2 is out of range for a tensor of rank 2", axis, where);
+  op.error<IndexError>("twice", name + ": axis -1 is named twice", twice, where);
 }
 
 }  // namespace weft::test
