@@ -135,7 +135,7 @@ class Training {
       sum += loss, ++count, images += batch->image.size(0);
       const double speed = static_cast<double>(images) / std::max(progress_->seconds() - since, 1e-9);
       char text[96];
-      std::snprintf(text, sizeof text, "epoch %lld  loss %.4f  %.1f images/s", static_cast<long long>(epoch + 1),
+      std::snprintf(text, sizeof text, "epoch %lld  loss %.4f  %.1f images/s", static_cast<long long>(epoch) + 1,
                     sum / static_cast<double>(count), speed);
       progress_->show(step, text);
       if (step % options_.log_interval == 0 || step % loader_.batches(0) == 0) {
@@ -175,12 +175,12 @@ class Training {
       if (interrupted) return false;
     }
     char text[128];
-    std::snprintf(text, sizeof text, "epoch %lld: pixAcc %.4f  mIoU %.4f", static_cast<long long>(epoch + 1),
+    std::snprintf(text, sizeof text, "epoch %lld: pixAcc %.4f  mIoU %.4f", static_cast<long long>(epoch) + 1,
                   metric.pixel_accuracy(), metric.mean_iou());
     say(text);
     log_->score(trainer_.steps(), epoch + 1, metric.pixel_accuracy(), metric.mean_iou());
     log_->draw();
-    std::snprintf(text, sizeof text, "/pictures/epoch_%03lld.png", static_cast<long long>(epoch + 1));
+    std::snprintf(text, sizeof text, "/pictures/epoch_%03lld.png", static_cast<long long>(epoch) + 1);
     data::write_png(options_.save + text, side_by_side(examples, training_.classes()));
     const bool better = metric.mean_iou() > best_;
     best_ = std::max(best_, metric.mean_iou());
