@@ -84,7 +84,7 @@ def subdirectory():
     build_embed("subdirectory", f"-DWEFT_SOURCE={ROOT}", "-DBUILD_SHARED_LIBS=ON", "-DWEFT_CUDA=OFF",
                 "-DWEFT_BASELINE_ONLY=ON",
                 f"-DWEFT_ONEDNN={options.onednn}", f"-DCMAKE_BUILD_TYPE={options.build_type}",
-                f"-DCMAKE_CXX_FLAGS_RELWITHDEBINFO={options.flags}", f"-DCMAKE_CXX_COMPILER_LAUNCHER={options.launcher.replace(",", ";")}")
+                f"-DCMAKE_CXX_FLAGS_RELWITHDEBINFO={options.flags}", f"-DCMAKE_CXX_COMPILER_LAUNCHER={options.launcher.replace(',', ';')}")
     library = next((work / "subdirectory" / "weft").glob("libweft.so"))
     exported = [line.split(maxsplit=2)[2] for line in output("nm", "-DC", "--defined-only", library).splitlines()]
     foreign = [name for name in exported if "weft::" not in name]
