@@ -5,12 +5,12 @@
 #include <string>
 
 #include "tests/cuda_sim/sim.h"
-#include "weft/tensor/random.h"
 #include "weft/nn/nn.h"
 #include "weft/nn/optim/optimizer.h"
 #include "weft/parallel/backward.h"
 #include "weft/parallel/data_parallel.h"
 #include "weft/parallel/trainer.h"
+#include "weft/tensor/random.h"
 
 using namespace weft;
 
