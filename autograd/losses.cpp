@@ -77,7 +77,7 @@ Tensor at_labels(const Tensor& x, const ClassLabels& labels) {
 
 Tensor reduced(const Tensor& losses, LossReduction reduction, const Tensor& weight) {
   if (reduction == LossReduction::none) return losses;
-  const Tensor total = sum(losses);
+  Tensor total = sum(losses);
   if (reduction == LossReduction::sum) return total;
   if (!weight.defined()) return total / static_cast<double>(losses.numel() > 0 ? losses.numel() : 1);
   const Tensor all = sum(weight);

@@ -43,7 +43,7 @@ Shape result_shape(const Tensor& x, const Tensor& w, const ConvTranspose2dOption
 Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const ConvTranspose2dOptions& options) {
   check(x, w, options);
   const Conv2dGeometry geometry{options.stride, options.padding, options.dilation, options.groups};
-  const Tensor y = autograd::conv2d_input_gradient(x, w, result_shape(x, w, options), geometry);
+  Tensor y = autograd::conv2d_input_gradient(x, w, result_shape(x, w, options), geometry);
   if (!options.bias.defined()) return y;
   WEFT_CHECK(DtypeError, options.bias.dtype() == y.dtype(), "conv_transpose2d: the bias is ", options.bias.dtype(),
              ", the filter ", w.dtype(), "; convert one with .to(dtype)");

@@ -64,8 +64,7 @@ std::unique_ptr<nn::Layer> deep_stem(int64_t width, bool sync) {
 }  // namespace
 
 ResidualBlock::ResidualBlock(const Shape& shape, const ResNetOptions& options)
-    : shape_(shape),
-      conv1_(shape.in, shape.width, shape.bottleneck ? conv1x1() : conv3x3(shape.stride, shape.dilation)),
+    : conv1_(shape.in, shape.width, shape.bottleneck ? conv1x1() : conv3x3(shape.stride, shape.dilation)),
       bn1_(shape.width, {.relu = true, .sync = options.sync}),
       conv2_(shape.width, shape.width, conv3x3(shape.bottleneck ? shape.stride : 1, shape.dilation)),
       bn2_(shape.width, {.relu = shape.bottleneck, .sync = options.sync}) {

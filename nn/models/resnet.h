@@ -41,7 +41,6 @@ class ResidualBlock : public nn::Layer {
   void list_members(nn::MemberList& list) override;
 
  private:
-  Shape shape_;
   nn::Conv2d conv1_;
   nn::BatchNorm2d bn1_;
   nn::Conv2d conv2_;
