@@ -9,7 +9,7 @@ namespace weft {
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
   WEFT_CHECK(ShapeError, w.rank() == 2 && x.rank() >= 1 && x.shape().back() == w.shape()[1], "linear: input of shape ",
              x.shape(), " for weights of shape ", w.shape(), "; they must be [..., K] and [O, K]");
-  const Tensor y = matmul(x, w.transpose());  // [..., O]
+  Tensor y = matmul(x, w.transpose());  // [..., O]
   if (!bias.defined()) return y;
   WEFT_CHECK(ShapeError, bias.shape() == Shape{w.shape()[0]}, "linear: bias of shape ", bias.shape(),
              " for weights of shape ", w.shape(), "; it must be [", w.shape()[0], "]");

@@ -198,13 +198,16 @@ TEST_SUITE("parallel/equality") {
   }
 
   TEST_CASE("threads delayed at random: the same bits after 50 steps") {
-    for (const DataParallelOptions& options : {DataParallelOptions{}, DataParallelOptions{.shares = 4}}) {
-      const Run calm = train(cpus(4), options, 50);
-      delays = true;
-      const Run first = train(cpus(4), options, 50), second = train(cpus(4), options, 50);
-      delays = false;
-      CHECK(first == calm);
-      CHECK(second == calm);
-    }
+    for (const DeviceType type : kinds(4))
+      for (const DataParallelOptions& options : {DataParallelOptions{}, DataParallelOptions{.shares = 4}}) {
+        const std::vector<Device> devices = devices_of(type, 4);
+        const int steps = natively_or(type, 50, 3);
+        const Run calm = train(devices, options, steps);
+        delays = true;
+        const Run first = train(devices, options, steps), second = train(devices, options, steps);
+        delays = false;
+        CHECK(first == calm);
+        CHECK(second == calm);
+      }
   }
 }

@@ -75,17 +75,19 @@ TEST_SUITE("parallel/gradient penalty") {
   TEST_CASE("the same loss, penalty and gradients on any number of devices") {
     const Found plain = penalized({}, {});
     CHECK(plain.penalty > 0.01);
-    for (const int n : {1, 2, 3, 4})
-      for (const bool shares : {false, true}) {
-        if (shares && n == 3) continue;
-        CAPTURE(n);
-        CAPTURE(shares);
-        const Found found = penalized(cpus(n), {.shares = shares ? 4 : 0});
-        CHECK(found.loss == doctest::Approx(plain.loss).epsilon(1e-10));
-        CHECK(found.penalty == doctest::Approx(plain.penalty).epsilon(1e-10));
-        for (size_t k = 0; k < plain.gradients.size(); ++k)
-          for (size_t i = 0; i < plain.gradients[k].size(); ++i)
-            CHECK(found.gradients[k][i] == doctest::Approx(plain.gradients[k][i]).epsilon(1e-8));
-      }
+    for (const DeviceType type : kinds(4))
+      for (const int n : {1, 2, 3, 4})
+        for (const bool shares : {false, true}) {
+          if (shares && n == 3) continue;
+          CAPTURE(to_string(Device(type, 0)));
+          CAPTURE(n);
+          CAPTURE(shares);
+          const Found found = penalized(devices_of(type, n), {.shares = shares ? 4 : 0});
+          CHECK(found.loss == doctest::Approx(plain.loss).epsilon(1e-10));
+          CHECK(found.penalty == doctest::Approx(plain.penalty).epsilon(1e-10));
+          for (size_t k = 0; k < plain.gradients.size(); ++k)
+            for (size_t i = 0; i < plain.gradients[k].size(); ++i)
+              CHECK(found.gradients[k][i] == doctest::Approx(plain.gradients[k][i]).epsilon(1e-8));
+        }
   }
 }
