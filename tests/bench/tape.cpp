@@ -23,7 +23,7 @@ double chain() {
 }
 
 // The whole addition, into fresh memory of the pool on both sides.
-Pair large_add(int64_t n) {
+Comparison large_add(int64_t n) {
   const Tensor a = ones({n}), b = ones({n});
   std::vector<float> va(static_cast<size_t>(n), 1.f), vb(static_cast<size_t>(n), 1.f), vc(static_cast<size_t>(n));
   return interleave([&] { add(a, b); },

@@ -32,7 +32,7 @@ int repetitions(F&& work, double target) {
   return std::clamp(static_cast<int>(target / once), 1, 1 << 22);
 }
 
-struct Pair {
+struct Comparison {
   double a = 0;  ///< seconds per call, median
   double b = 0;
   double ratio = 0;  ///< median of a / b over neighbouring runs
@@ -40,7 +40,7 @@ struct Pair {
 
 /// Runs `a` and `b` in turn, `rounds` times each; every run repeats its work to last about `target` seconds.
 template <class A, class B>
-Pair interleave(A&& a, B&& b, int rounds = 15, double target = 0.02) {
+Comparison interleave(A&& a, B&& b, int rounds = 15, double target = 0.02) {
   const int times_a = repetitions(a, target), times_b = repetitions(b, target);
   std::vector<double> as, bs, ratios;
   for (int i = 0; i < rounds; ++i) {
@@ -86,7 +86,7 @@ inline void heading(const char* what, const char* weft, const char* peer) {
   std::printf("%-52s %10s %12s %8s  %s\n", what, weft, peer, "ratio", "goal");
 }
 /// A row with a peer: the ratio is weft's time over the peer's.
-inline void row(const std::string& what, const Pair& pair, const char* goal) {
+inline void row(const std::string& what, const Comparison& pair, const char* goal) {
   std::printf("%-52s %10s %12s %8.2f  %s\n", what.c_str(), duration(pair.a).c_str(), duration(pair.b).c_str(),
               pair.ratio, goal);
   std::fflush(stdout);
