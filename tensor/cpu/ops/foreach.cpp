@@ -16,14 +16,14 @@ void axpby_item(const ForeachItem& item, double a_number, double b_number) {
   const T* const x = static_cast<const T*>(item.x);
   const C a = static_cast<C>(a_number), b = static_cast<C>(b_number);
   parallel_for(item.numel, grain, [=](int64_t begin, int64_t end) {
-    if (x) {
-#pragma omp simd
-      for (int64_t i = begin; i < end; ++i)
-        assign(y[i], static_cast<T>(b * static_cast<C>(y[i]) + a * static_cast<C>(x[i])));
-    } else {
+    if (!x) {
 #pragma omp simd
       for (int64_t i = begin; i < end; ++i) assign(y[i], static_cast<T>(b * static_cast<C>(y[i])));
+      return;
     }
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i)
+      assign(y[i], static_cast<T>(b * static_cast<C>(y[i]) + a * static_cast<C>(x[i])));
   });
 }
 

@@ -42,7 +42,7 @@ void uniform_of<double>(const UniformArgs& a) {
 /// sin and cos of 2 pi v for v in [0, 1), by eighths of the circle; Cephes' polynomials on [-pi/4, pi/4].
 WEFT_INLINE void sin_cos(float v, float& sine, float& cosine) {
   const float quarters = 4.0f * v;
-  const int32_t q = static_cast<int32_t>(quarters + 0.5f);
+  const int32_t q = static_cast<int32_t>(quarters + 0.5f);  // NOLINT(bugprone-incorrect-roundings): not negative
   const float r = (quarters - static_cast<float>(q)) * 1.57079632679f;
   const float z = r * r;
   const float s = r + r * z * (-1.6666654611e-1f + z * (8.3321608736e-3f + z * -1.9515295891e-4f));
