@@ -68,7 +68,7 @@ std::vector<uint8_t> read_packed_file(const std::string& path, int64_t limit) {
 void write_file(const std::string& path, const std::vector<uint8_t>& bytes) {
   const std::string beside = path + ".part";
   File file = open("write_file", beside, "wb");
-  const bool whole = std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
+  const bool whole = bytes.empty() || std::fwrite(bytes.data(), 1, bytes.size(), file.get()) == bytes.size();
   const bool closed = std::fclose(file.release()) == 0;
   if (!whole || !closed || std::rename(beside.c_str(), path.c_str()) != 0) {
     const int error = errno;
