@@ -56,10 +56,10 @@ Found penalized(const std::vector<Device>& devices, const DataParallelOptions& o
     const autograd::Record record;
     losses = criterion(model(x), t);
     const Tensor dx = autograd::grad(Tensors(losses.begin(), losses.end()), {x}, {.create_graph = true})[0];
-    penalty = (dx * dx).sum() * 10.0;
+    penalty = ((dx * dx).sum() * 10.0).to(losses.device(0));
   }
   Tensors all(losses.begin(), losses.end());
-  all.push_back(penalty.to(losses.device(0)));
+  all.push_back(penalty);
   parallel_backward(all);
   Trainer(net.parameters(), nn::optim::SGD({.lr = 1})).allreduce_grads();
   found.loss = total(losses);
