@@ -28,6 +28,10 @@ KernelBase* all_kernels();
 struct KernelRegistration {
   explicit KernelRegistration(KernelBase& kernel);
 };
+/// While not null, told of every call of a kernel by the thread that calls it, before (done = false) and after; not told
+/// of the end of a call that throws. For profilers.
+using KernelObserver = void (*)(const KernelBase& kernel, Stream stream, bool done);
+inline constinit std::atomic<KernelObserver> kernel_observer{nullptr};
 }  // namespace detail
 
 /// Args: a plain struct of pointers, extents and options; no Tensor, so that kernel files stay small and independent.
@@ -40,7 +44,12 @@ struct Kernel : KernelBase {
     auto slot = slots[static_cast<int>(stream.device.type)].load(std::memory_order_acquire);
     if (!slot) [[unlikely]]
       slot = detail::find_kernel(*this, stream.device.type);
+    const detail::KernelObserver observer = detail::kernel_observer.load(std::memory_order_acquire);
+    if (observer) [[unlikely]]
+      observer(*this, stream, false);
     reinterpret_cast<Function>(slot)(args, stream);
+    if (observer) [[unlikely]]
+      observer(*this, stream, true);
   }
 
   __attribute__((always_inline)) void plug(DeviceType type, Function function) {
