@@ -11,6 +11,7 @@
 
 #include "fake_values.h"
 #include "lock.h"
+#include "runtime/status.h"
 #include "sim.h"
 
 struct cublasContext {
@@ -167,6 +168,7 @@ using namespace weft::sim;
 cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
   const Lock lock;
   if (device_count() == 0) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (check_current_device() != cudaSuccess) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (const cublasStatus_t code = planned_fault(current_device())) return code;
   auto made = std::make_unique<cublasContext>();
   made->device = current_device();

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "lock.h"
+#include "runtime/status.h"
 #include "sim.h"
 
 namespace weft::sim::dnn {
@@ -16,7 +17,7 @@ namespace {
 std::map<cudnnHandle_t, std::unique_ptr<cudnnContext>> handles;
 std::map<const void*, std::unique_ptr<Descriptor>> descriptors;
 uint64_t serials = 0;
-std::string last_error;  // of all threads: only texts depend on it
+std::string last_message;  // of all threads: only texts depend on it
 
 size_t size_of(cudnnBackendAttributeType_t type) {
   switch (type) {
@@ -85,7 +86,7 @@ cudnnStatus_t finalize(Descriptor& descriptor) {
       const Descriptor* configuration = referred(descriptor, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, who);
       if (!configuration) return CUDNN_STATUS_BAD_PARAM;
       descriptor.engine = configuration->engine;
-      last_error = "this engine refuses";
+      last_message = "this engine refuses";
       if (descriptor.engine == refusing) return CUDNN_STATUS_NOT_SUPPORTED;
       break;
     }
@@ -101,7 +102,7 @@ cudnnStatus_t finalize(Descriptor& descriptor) {
 cudnnStatus_t planned_fault() { return static_cast<cudnnStatus_t>(consult_fault(FaultKind::cudnn, current_device())); }
 
 cudnnStatus_t wrong(const char* who, const std::string& what, cudnnStatus_t status) {
-  last_error = what;
+  last_message = what;
   report(std::string(who) + ": " + what);
   return status;
 }
@@ -151,6 +152,7 @@ using namespace weft::sim::dnn;
 cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
   const Lock lock;
   if (device_count() == 0) return CUDNN_STATUS_NOT_INITIALIZED;
+  if (check_current_device() != cudaSuccess) return CUDNN_STATUS_INTERNAL_ERROR;
   if (const cudnnStatus_t code = planned_fault()) return code;
   auto made = std::make_unique<cudnnContext>();
   made->device = current_device();
@@ -278,7 +280,7 @@ const char* cudnnGetErrorString(cudnnStatus_t status) {
 
 void cudnnGetLastErrorString(char* message, size_t size) {
   const Lock lock;
-  std::strncpy(message, last_error.c_str(), size - 1);
+  std::strncpy(message, last_message.c_str(), size - 1);
   message[size - 1] = '\0';
-  last_error.clear();
+  last_message.clear();
 }

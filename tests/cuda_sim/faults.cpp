@@ -1,4 +1,5 @@
 // The fault plan: what is injected, and how often it fired.
+#include <numeric>
 #include <random>
 
 #include "lock.h"
@@ -14,7 +15,7 @@ struct Planned {
 
 constexpr int kinds = static_cast<int>(FaultKind::device_lost) + 1;
 std::vector<Planned> plan;
-int64_t asked_count[kinds], fired_count[kinds];
+int64_t asked_count[kinds][max_devices], fired_count[kinds];
 std::mt19937_64 random_numbers;
 
 bool fires(Planned& planned) {
@@ -22,7 +23,7 @@ bool fires(Planned& planned) {
   if (planned.fault.probability > 0) {
     return std::bernoulli_distribution(planned.fault.probability)(random_numbers);
   }
-  return index == planned.fault.nth;
+  return index >= planned.fault.nth && index < planned.fault.nth + planned.fault.count;
 }
 
 }  // namespace
@@ -36,12 +37,15 @@ void inject(const Fault& fault) {
 void clear_faults() {
   Lock lock;
   plan.clear();
-  for (int kind = 0; kind < kinds; ++kind) asked_count[kind] = fired_count[kind] = 0;
+  for (auto& counts : asked_count)
+    for (int64_t& count : counts) count = 0;
+  for (int64_t& count : fired_count) count = 0;
 }
 
-int64_t consulted(FaultKind kind) {
+int64_t consulted(FaultKind kind, int device) {
   Lock lock;
-  return asked_count[static_cast<int>(kind)];
+  const auto& counts = asked_count[static_cast<int>(kind)];
+  return device == any_device ? std::accumulate(std::begin(counts), std::end(counts), int64_t{0}) : counts[device];
 }
 
 int64_t fired(FaultKind kind) {
@@ -49,9 +53,16 @@ int64_t fired(FaultKind kind) {
   return fired_count[static_cast<int>(kind)];
 }
 
+const char* name_of(FaultKind kind) {
+  static constexpr const char* names[] = {"malloc", "host alloc", "launch", "copy",       "event",
+                                          "cublas", "cudnn",      "nccl",   "device lost"};
+  static_assert(std::size(names) == kinds);
+  return names[static_cast<int>(kind)];
+}
+
 int consult_fault(FaultKind kind, int device) {
   Lock lock;
-  ++asked_count[static_cast<int>(kind)];
+  ++asked_count[static_cast<int>(kind)][device];
   int code = 0;
   for (Planned& planned : plan) {
     const bool matches =

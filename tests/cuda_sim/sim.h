@@ -49,6 +49,8 @@ Schedule schedule();
 void run_all();
 /// Operations queued and not yet run.
 size_t pending();
+/// Kernels that have run in this process.
+int64_t kernels_run();
 /// How long a wait that nothing queued can end waits for other threads before it is reported as a deadlock; 5 s at
 /// first.
 void set_deadlock_seconds(double seconds);
@@ -82,7 +84,8 @@ inline constexpr int any_device = -1;
 struct Fault {
   FaultKind kind = FaultKind::malloc;
   int device = any_device;
-  int64_t nth = 0;         ///< fires once, on the nth consultation from now that matches (from 0), …
+  int64_t nth = 0;         ///< fires on the nth consultation from now that matches (from 0) …
+  int64_t count = 1;       ///< … and on those behind it, so many in all, …
   double probability = 0;  ///< … or, if above 0, on each with this probability, drawn from the schedule's seed
   int code = 0;            ///< the status to return: a cudaError_t, cublasStatus_t, cudnnStatus_t, ncclResult_t
 };
@@ -90,9 +93,12 @@ struct Fault {
 void inject(const Fault& fault);
 /// Forgets the plan and the counters.
 void clear_faults();
-/// How often an entry point of this kind asked, and how often a fault fired, since clear_faults().
-int64_t consulted(FaultKind kind);
+/// How often an entry point of this kind asked, of any device or of one, and how often a fault fired, since
+/// clear_faults().
+int64_t consulted(FaultKind kind, int device = any_device);
 int64_t fired(FaultKind kind);
+/// "launch", "device lost"
+const char* name_of(FaultKind kind);
 /// For entry points: the code to return instead of doing the work, or 0. `device_lost` is consulted by the runtime
 /// itself.
 int consult_fault(FaultKind kind, int device);
@@ -138,7 +144,8 @@ int stream_device(cudaStream_t stream, const char* who);
 int pointer_device(const void* pointer);
 /// This thread's current device.
 int current_device();
-/// "cuda:1 allocation #12 (256 bytes), +0x40", "pinned allocation #3 (…), +0x0" or "host memory at 0x…".
+/// "cuda:1 allocation #12 (256 bytes, made by relu), +0x40", "pinned allocation #3 (…), +0x0" or "host memory at 0x…".
+/// The maker is the operation that first wrote to it.
 std::string describe(const void* pointer);
 
 }  // namespace weft::sim

@@ -5,6 +5,7 @@
 #include "../memory/allocations.h"
 #include "../memory/region.h"
 #include "../reports.h"
+#include "../runtime/status.h"
 #include "../streams/order.h"
 #include "foreign.h"
 #include "race.h"
@@ -84,7 +85,9 @@ inline bool check_piece(size_t offset, size_t bytes, const Attempt& attempt) {
     stop_illegal(offset, attempt);
     return false;
   }
-  if (attempt.mode != Mode::write && !all_have(offset, bytes, state_initialised)) note("uninitialised read", attempt);
+  if (attempt.mode != Mode::write && !all_have(offset, bytes, state_initialised) && !any_device_lost()) {
+    note("uninitialised read", attempt);
+  }
   if (area != shared_area) {
     if (attempt.mode != Mode::write) order_read(offset, bytes);
     if (attempt.mode != Mode::read) order_write(offset, bytes);

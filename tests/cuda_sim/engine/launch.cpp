@@ -17,6 +17,7 @@ namespace {
 
 std::map<const void*, size_t> opted_in;  // dynamic bytes allowed beyond the usual limit
 uint32_t last_stamp = 0;
+int64_t kernels = 0;
 
 bool fits(const dim3& extent, const unsigned (&most)[3]) {
   const unsigned sizes[3] = {extent.x, extent.y, extent.z};
@@ -48,6 +49,7 @@ void run_grid(const KernelCall& call, int device) {
   if (now.blocks == Order::shuffled) {
     std::shuffle(kernel.block_order.begin(), kernel.block_order.end(), schedule_random());
   }
+  ++kernels;
   in_kernel = true;
   for (uint32_t number : kernel.block_order) {
     kernel.stamp = ++last_stamp;
@@ -68,6 +70,11 @@ size_t shared_limit(const void* function) {
 
 void reset_launches() { opted_in.clear(); }
 
+int64_t kernels_run() {
+  Lock lock;
+  return kernels;
+}
+
 cudaError_t launch(KernelCall call, cudaStream_t handle) {
   if (unloading()) return cudaErrorCudartUnloading;
   Lock lock;
@@ -75,7 +82,7 @@ cudaError_t launch(KernelCall call, cudaStream_t handle) {
   const std::string name = call.name ? call.name : "a kernel launch";
   Stream* stream = stream_for_work(handle, name.c_str());
   if (!stream) return cudaErrorInvalidResourceHandle;
-  const auto fault = planned_fault(FaultKind::launch, stream->device);
+  const auto fault = planned_for_later(FaultKind::launch, stream->device);
   if (fault && !is_sticky(*fault)) return *fault;
   if (const cudaError_t status = check_limits(call); status != cudaSuccess) return status;
   const void* function = call.name ? nullptr : call.function;

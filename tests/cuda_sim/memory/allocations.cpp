@@ -30,6 +30,9 @@ struct Area {
 
 Area areas[area_count];
 int last_number = 0;
+struct {
+  size_t begin = 0, end = 0;
+} made;  // an allocation whose maker is known: mostly the one that is written next, too
 
 // The entry of the map that contains the offset, or null.
 AllocationPtr containing(const std::map<size_t, AllocationPtr>& map, size_t offset) {
@@ -56,7 +59,7 @@ std::string name(const Allocation& allocation) {
   const int device = device_of_area(allocation.area);
   const std::string place = device < 0 ? "pinned" : "cuda:" + std::to_string(device);
   return place + " allocation #" + std::to_string(allocation.number) + " (" + std::to_string(allocation.bytes) +
-         " bytes" + last_writer_suffix(allocation.offset) + ")";
+         " bytes" + makers_suffix(allocation.maker, allocation.offset) + ")";
 }
 
 }  // namespace
@@ -64,6 +67,7 @@ std::string name(const Allocation& allocation) {
 void reset_allocations() {
   for (Area& area : areas) area = Area();
   areas[pinned_area].limit = area_bytes;
+  made = {};
   last_number = 0;
 }
 
@@ -135,7 +139,16 @@ AllocationPtr held_at(const void* pointer) {
   return offset < region_bytes ? containing(areas[area_of(offset)].held, offset) : nullptr;
 }
 
+void note_maker(size_t offset, uint32_t operation) {
+  if (offset >= made.begin && offset < made.end) return;
+  const AllocationPtr live = containing(areas[area_of(offset)].live, offset);
+  if (!live) return;
+  if (live->maker == 0) live->maker = operation;
+  made = {live->offset, live->offset + live->bytes};
+}
+
 void begin_life(const AllocationPtr& allocation) {
+  made = {};
   areas[allocation->area].live[allocation->offset] = allocation;
   mark_live(allocation->offset, allocation->bytes, allocation->area == pinned_area);
   poison(allocation->offset, allocation->bytes);

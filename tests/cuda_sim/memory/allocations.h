@@ -19,6 +19,7 @@ struct Allocation {
   size_t offset = 0;
   size_t bytes = 0;
   Pool* pool = nullptr;  // for memory of a pool
+  uint32_t maker = 0;    // the operation that first wrote to it
 };
 using AllocationPtr = std::shared_ptr<Allocation>;
 
@@ -46,8 +47,10 @@ AllocationPtr held_at(const void* pointer);
 /// From here on operations may touch it: poisoned, and initialised only if it is pinned.
 void begin_life(const AllocationPtr& allocation);
 void end_life(const AllocationPtr& allocation);
+/// An operation writes where none has written since the allocation began to live.
+void note_maker(size_t offset, uint32_t operation);
 
-/// "cuda:1 allocation #12 (256 bytes), +0x40", with the reason if the address is not live.
+/// "cuda:1 allocation #12 (256 bytes, made by relu), +0x40", with the reason if the address is not live.
 std::string describe_offset(size_t offset);
 
 }  // namespace weft::sim

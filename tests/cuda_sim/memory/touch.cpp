@@ -46,7 +46,7 @@ bool touch(const void* pointer, size_t bytes, Access access, bool initialised, c
   }
   if (access != Access::write) {
     const size_t unknown = initialised ? first_without(offset, bytes, state_initialised) : end;
-    if (unknown != end) {
+    if (unknown != end && !any_device_lost()) {
       report("uninitialised read: " + sentence(Access::read, pointer, bytes, who) + ": byte " +
              std::to_string(unknown - offset) + " was never written");
     }

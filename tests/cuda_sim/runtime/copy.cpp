@@ -41,6 +41,7 @@ bool kind_fits(const Copy& copy, cudaMemcpyKind kind, const char* who) {
 bool touch_side(const char* pointer, size_t bytes, Access access, bool initialised, const char* who) {
   if (is_pageable(pointer)) return true;
   const int owner = pointer_device(pointer);
+  if (owner >= 0 && sticky_error(owner) != cudaSuccess) return false;  // what lies there is lost, and nobody's fault
   if (owner >= 0) open_arena(owner);
   return touch(pointer, bytes, access, initialised, who, owner);
 }
@@ -109,7 +110,7 @@ cudaError_t copy_async(const Copy& copy, cudaMemcpyKind kind, cudaStream_t handl
   return entry([&] {
     Stream* stream = stream_for_work(handle, who);
     if (!stream) return cudaErrorInvalidResourceHandle;
-    const auto fault = planned_fault(FaultKind::copy, stream->device);
+    const auto fault = planned_for_later(FaultKind::copy, stream->device);
     if (fault && !is_sticky(*fault)) return *fault;
     if (copy.row_bytes == 0 || copy.rows == 0) return cudaSuccess;
     if (!copy.to || !copy.from) return cudaErrorInvalidValue;
@@ -125,10 +126,7 @@ cudaError_t copy_async(const Copy& copy, cudaMemcpyKind kind, cudaStream_t handl
 // Through the legacy default stream: after what blocking streams have queued, and not in order with any other stream.
 cudaError_t copy_now(const Copy& copy, cudaMemcpyKind kind, const char* who) {
   return entry([&] {
-    if (auto code = planned_fault(FaultKind::copy, current_device())) {
-      if (is_sticky(*code)) lose_device(current_device(), *code);
-      return *code;
-    }
+    if (auto code = planned_fault(FaultKind::copy, current_device())) return *code;
     if (copy.row_bytes == 0 || copy.rows == 0) return cudaSuccess;
     if (!copy.to || !copy.from) return cudaErrorInvalidValue;
     if (!kind_fits(copy, kind, who)) return cudaErrorInvalidMemcpyDirection;
@@ -182,8 +180,11 @@ cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t
   return entry([&] {
     Stream* stream = stream_for_work(handle, "cudaMemsetAsync");
     if (!stream) return cudaErrorInvalidResourceHandle;
-    if (auto code = planned_fault(FaultKind::copy, stream->device)) return *code;
-    if (bytes != 0) {
+    const auto fault = planned_for_later(FaultKind::copy, stream->device);
+    if (fault && !is_sticky(*fault)) return *fault;
+    if (fault) {
+      issue(*stream, {.name = "cudaMemsetAsync", .run = [code = *fault] { lose_device(running.device, code); }});
+    } else if (bytes != 0) {
       issue(*stream, {.name = "cudaMemsetAsync", .run = [=] { fill(pointer, value, bytes, "cudaMemsetAsync"); }});
     }
     return cudaSuccess;

@@ -1,5 +1,7 @@
 #include "status.h"
 
+#include <algorithm>
+
 namespace weft::sim {
 namespace {
 
@@ -41,6 +43,10 @@ void lose_device(int device, cudaError_t status) {
 }
 
 cudaError_t sticky_error(int device) { return lost[device]; }
+
+bool any_device_lost() {
+  return std::any_of(std::begin(lost), std::end(lost), [](cudaError_t status) { return status != cudaSuccess; });
+}
 
 void forget_lost_devices() {
   for (cudaError_t& status : lost) status = cudaSuccess;

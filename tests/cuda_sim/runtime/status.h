@@ -16,6 +16,9 @@ bool is_sticky(cudaError_t status);
 void lose_device(int device, cudaError_t status);
 /// cudaSuccess unless the device is lost.
 cudaError_t sticky_error(int device);
+/// After that, work that was queued on the device is dropped, and what others read of its memory has no meaning: nobody
+/// is to blame for what they find there.
+bool any_device_lost();
 void forget_lost_devices();
 
 /// Becomes the thread's last error unless it is cudaSuccess.
@@ -52,10 +55,17 @@ cudaError_t query_entry(Work work) {
   return remember(device_count() == 0 ? no_driver : work());
 }
 
-/// The code that the plan wants instead of the work, if any.
-inline std::optional<cudaError_t> planned_fault(FaultKind kind, int device) {
+/// The code that the plan wants instead of the work, if any; where the work is queued, a sticky one is for when it
+/// runs.
+inline std::optional<cudaError_t> planned_for_later(FaultKind kind, int device) {
   const int code = consult_fault(kind, device);
   return code == 0 ? std::nullopt : std::optional(static_cast<cudaError_t>(code));
+}
+/// The same for work that is done by the call: a sticky code loses the device now.
+inline std::optional<cudaError_t> planned_fault(FaultKind kind, int device) {
+  const auto code = planned_for_later(kind, device);
+  if (code && is_sticky(*code)) lose_device(device, *code);
+  return code;
 }
 
 }  // namespace weft::sim

@@ -117,8 +117,7 @@ TEST_CASE("host code that touches device memory stops with the allocation's name
       },
       status);
   CAPTURE(text);
-  CHECK(text.find(
-            "cuda simulator: host code dereferenced cuda:1 allocation #1 (256 bytes, last written by set), +0x40") !=
+  CHECK(text.find("cuda simulator: host code dereferenced cuda:1 allocation #1 (256 bytes, made by set), +0x40") !=
         std::string::npos);
   CHECK(WIFSIGNALED(status));
 }

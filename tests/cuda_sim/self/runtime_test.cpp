@@ -164,6 +164,105 @@ TEST_CASE("a sticky error comes with the next call, stays on its device, and lea
   CHECK(cudaStreamSynchronize(stream) == cudaErrorIllegalAddress);  // asked from the other device
 }
 
+TEST_CASE("errors of kernels and copies, 700, 716 and 719, surface in whatever call comes next, and in every one") {
+  for (const cudaError_t code : {cudaErrorIllegalAddress, cudaErrorMisalignedAddress, cudaErrorLaunchFailure}) {
+    for (const FaultKind kind : {FaultKind::launch, FaultKind::copy}) {
+      begin();
+      CAPTURE(static_cast<int>(code));
+      CAPTURE(name_of(kind));
+      cudaStream_t stream = make_stream();
+      float* x = make_floats(n);
+      inject({.kind = kind, .code = code});
+      CHECK((kind == FaultKind::launch ? set(x, n, 1, stream) : cudaMemsetAsync(x, 0, 16, stream)) == cudaSuccess);
+      CHECK(cudaGetLastError() == cudaSuccess);  // it has not run yet
+      run_all();
+      void* y = nullptr;
+      cudaEvent_t event;
+      CHECK(cudaMallocAsync(&y, 16, stream) == code);
+      CHECK(cudaEventCreateWithFlags(&event, 0) == code);
+      CHECK(cudaStreamSynchronize(stream) == code);
+      CHECK(cudaMemsetAsync(x, 0, 16, stream) == code);
+      CHECK(cudaGetLastError() == code);
+      CHECK(cudaGetLastError() == code);
+    }
+  }
+  for (const FaultKind kind : {FaultKind::malloc, FaultKind::host_alloc, FaultKind::event}) {
+    begin();
+    CAPTURE(name_of(kind));
+    void* x = nullptr;
+    cudaEvent_t event;
+    const auto call = [&] {
+      return kind == FaultKind::malloc       ? cudaMalloc(&x, 16)
+             : kind == FaultKind::host_alloc ? cudaHostAlloc(&x, 16, 0)
+                                             : cudaEventCreateWithFlags(&event, 0);
+    };
+    inject({.kind = kind, .code = cudaErrorIllegalAddress});
+    CHECK(call() == cudaErrorIllegalAddress);
+    CHECK(cudaDeviceSynchronize() == cudaErrorIllegalAddress);
+  }
+}
+
+TEST_CASE("plain errors, 2 and 9, are remembered until asked for, once, and cost nothing") {
+  begin();
+  cudaStream_t stream = make_stream();
+  float* x = make_floats(n);
+  inject({.kind = FaultKind::malloc, .count = 2, .code = cudaErrorMemoryAllocation});
+  void* y = nullptr;
+  CHECK(cudaMalloc(&y, 16) == cudaErrorMemoryAllocation);
+  CHECK(cudaMallocAsync(&y, 16, stream) == cudaErrorMemoryAllocation);
+  CHECK(cudaMallocAsync(&y, 16, stream) == cudaSuccess);
+  CHECK(fired(FaultKind::malloc) == 2);
+  CHECK(cudaPeekAtLastError() == cudaErrorMemoryAllocation);
+  CHECK(cudaGetLastError() == cudaErrorMemoryAllocation);
+  CHECK(cudaGetLastError() == cudaSuccess);
+  inject({.kind = FaultKind::launch, .code = cudaErrorInvalidConfiguration});
+  CHECK(set(x, n, 1, stream) == cudaErrorInvalidConfiguration);  // launch_kernel has asked for it
+  CHECK(cudaGetLastError() == cudaSuccess);
+  CHECK(set(x, n, 2, stream) == cudaSuccess);
+  CHECK(fetch(x, n, stream) == std::vector<float>(n, 2));
+  CHECK(take_reports().empty());
+}
+
+TEST_CASE("a lost device takes its queued work and memory along, and nobody is blamed for what is read of it") {
+  begin();
+  cudaStream_t stream = make_stream();
+  float* x = make_floats(n);
+  (void)set(x, n, 5, stream);  // will never run
+  cudaEvent_t event;
+  REQUIRE(cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess);
+  (void)cudaEventRecord(event, stream);
+  inject({.kind = FaultKind::device_lost, .device = 0, .code = cudaErrorECCUncorrectable});
+  CHECK(cudaDeviceSynchronize() == cudaErrorECCUncorrectable);
+  CHECK(fired(FaultKind::device_lost) == 1);
+  (void)cudaSetDevice(1);
+  cudaStream_t other = make_stream();
+  float *y = make_floats(n), *z = make_floats(n);
+  (void)cudaStreamWaitEvent(other, event, 0);
+  CHECK(cudaMemcpyPeerAsync(y, 1, x, 0, n * sizeof(float), other) == cudaSuccess);
+  CHECK(mutants::add_one(y, z, n, other) == cudaSuccess);
+  CHECK(cudaStreamSynchronize(other) == cudaSuccess);
+  CHECK(set(z, n, 1, other) == cudaSuccess);
+  CHECK(fetch(z, n, other) == std::vector<float>(n, 1));
+  CHECK(take_reports().empty());
+}
+
+TEST_CASE("memory is named by who made it, and by who wrote it since") {
+  begin();
+  cudaStream_t stream = make_stream();
+  float* x = make_floats(n);
+  CHECK(describe(x + 1) == "cuda:0 allocation #1 (256 bytes), +0x4");
+  (void)set(x, n, 1, stream);
+  (void)cudaStreamSynchronize(stream);
+  CHECK(describe(x + 16) == "cuda:0 allocation #1 (256 bytes, made by set), +0x40");
+  float* y = make_floats(n);
+  (void)mutants::add_one(x, y, n, stream);
+  (void)set(y, n, 1, stream);
+  (void)cudaStreamSynchronize(stream);
+  CHECK(describe(y) == "cuda:0 allocation #2 (256 bytes, made by add_one, last written by set), +0x0");
+  CHECK(cudaFree(y) == cudaSuccess);
+  CHECK(describe(y) == "cuda:0 allocation #2 (256 bytes, made by add_one), +0x0, which has been freed");
+}
+
 TEST_CASE("a plain error is delivered once and the device goes on") {
   begin();
   cudaStream_t stream = make_stream();
@@ -278,7 +377,7 @@ TEST_CASE("copies between devices, by rows, and what pointers are") {
   CHECK(cudaHostUnregister(rows.data()) == cudaSuccess);
   CHECK(take_reports().empty());
   CHECK(pointer_device(y) == 1);
-  CHECK(describe(x) == "cuda:0 allocation #1 (256 bytes, last written by set), +0x0");
+  CHECK(describe(x) == "cuda:0 allocation #1 (256 bytes, made by set), +0x0");
 }
 
 TEST_CASE("names and texts of errors") {

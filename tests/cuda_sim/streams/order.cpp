@@ -52,6 +52,13 @@ void report_disorder(size_t word, uint32_t earlier, const char* verb, const char
                        "; let the later one wait for an event of the earlier one");
 }
 
+std::string short_name(const OperationInfo& info) { return info.kernel ? function_name(info.kernel) : *info.name; }
+
+// Whether it makes or frees memory, which counts as writing.
+bool changes_life(const OperationInfo& info) {
+  return info.allocates || (info.name && info.name->starts_with("cudaFree"));
+}
+
 uint32_t number_of_set(std::vector<uint32_t> readers) {
   std::sort(readers.begin(), readers.end());
   auto [found, is_new] = set_numbers.try_emplace(readers, set_bit | static_cast<uint32_t>(reader_sets.size()));
@@ -85,12 +92,13 @@ const std::string* intern(const std::string& name) { return &*names.insert(name)
 
 uint32_t add_operation(const OperationInfo& info) {
   operations.push_back(info);
+  operations.back().allocates = info.name && (info.name->starts_with("cudaMalloc") || *info.name == "cudaHostAlloc");
   return static_cast<uint32_t>(operations.size() - 1);
 }
 
 std::string operation_name(uint32_t operation) {
   const OperationInfo& info = operations[operation];
-  const std::string name = info.kernel ? function_name(info.kernel) : *info.name;
+  const std::string name = short_name(info);
   const std::string device = " of cuda:" + std::to_string(info.device);
   return name + (info.stream < 0 ? " by the host" : " on stream " + std::to_string(info.stream) + device);
 }
@@ -122,6 +130,9 @@ void order_read_slow(size_t number) {
 
 void order_write_slow(size_t number, const char* verb) {
   Word& word = words[number];
+  if (operations[word.writer].allocates && !changes_life(operations[running.number])) {
+    note_maker(number * 4, running.number);
+  }
   if (!happens_before(word.writer)) report_disorder(number, word.writer, verb, "wrote");
   if (word.reader & set_bit) {
     for (uint32_t reader : reader_sets[word.reader & ~set_bit]) {
@@ -141,12 +152,13 @@ void order_write(size_t offset, size_t bytes, const char* verb) {
   for (size_t word = offset / 4; word * 4 < offset + bytes; ++word) order_write_word(word, verb);
 }
 
-std::string last_writer_suffix(size_t offset) {
+std::string makers_suffix(uint32_t maker, size_t offset) {
+  if (maker == 0 || maker >= operations.size()) return "";
+  const std::string made_by = short_name(operations[maker]);
   const uint32_t writer = words[offset / 4].writer;
-  if (writer == 0 || writer >= operations.size()) return "";
-  const OperationInfo& info = operations[writer];
-  const std::string name = info.kernel ? function_name(info.kernel) : *info.name;
-  return name.starts_with("cudaMalloc") || name.starts_with("cudaFree") ? "" : ", last written by " + name;
+  const bool same = writer >= operations.size() || changes_life(operations[writer]);
+  const std::string written_by = same ? made_by : short_name(operations[writer]);
+  return ", made by " + made_by + (written_by == made_by ? "" : ", last written by " + written_by);
 }
 
 }  // namespace weft::sim

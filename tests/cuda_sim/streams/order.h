@@ -28,6 +28,7 @@ struct OperationInfo {
   uint32_t slot = 0;
   uint32_t count = 0;
   uint32_t ran = 0;  // counts operations in the order in which they ran; 0: not yet
+  bool allocates = false;
 };
 
 const std::string* intern(const std::string& name);
@@ -53,8 +54,9 @@ extern Running running;
 void order_read(size_t offset, size_t bytes);
 void order_write(size_t offset, size_t bytes, const char* verb = "writes");
 
-/// ", last written by relu_kernel" if any operation has written the word, else nothing.
-std::string last_writer_suffix(size_t offset);
+/// ", made by relu" and, if another operation wrote the word at `offset` since, ", last written by add_one"; nothing
+/// without a maker.
+std::string makers_suffix(uint32_t maker, size_t offset);
 
 // For accesses of kernels, which mostly touch a word again.
 void order_read_slow(size_t word);
