@@ -28,8 +28,8 @@ KernelBase* all_kernels();
 struct KernelRegistration {
   explicit KernelRegistration(KernelBase& kernel);
 };
-/// While not null, told of every call of a kernel by the thread that calls it, before (done = false) and after; not told
-/// of the end of a call that throws. For profilers.
+/// While not null, told of every call of a kernel by the thread that calls it, before (done = false) and after; not
+/// told of the end of a call that throws. For profilers.
 using KernelObserver = void (*)(const KernelBase& kernel, Stream stream, bool done);
 inline constinit std::atomic<KernelObserver> kernel_observer{nullptr};
 }  // namespace detail
