@@ -2,13 +2,13 @@
 #pragma once
 
 #include "weft/cuda/platform.cuh"
-#include "weft/tensor/pointwise.h"
+#include "weft/tensor/functors.h"
 
 namespace weft::cuda {
 
-#define WEFT_CASE(Functor, name)    \
-  case UnaryOp::name:               \
-    body(pointwise::Functor{p, q}); \
+#define WEFT_CASE(Functor, name, ...) \
+  case UnaryOp::name:                 \
+    body(pointwise::Functor{p, q});   \
     return;
 template <class Body>
 __device__ inline void with_functor(UnaryOp op, double p, double q, const Body& body) {
@@ -16,9 +16,9 @@ __device__ inline void with_functor(UnaryOp op, double p, double q, const Body& 
 }
 #undef WEFT_CASE
 
-#define WEFT_CASE(Functor, name) \
-  case BinaryOp::name:           \
-    body(pointwise::Functor{p}); \
+#define WEFT_CASE(Functor, name, ...) \
+  case BinaryOp::name:                \
+    body(pointwise::Functor{p});      \
     return;
 template <class Body>
 __device__ inline void with_functor(BinaryOp op, double p, const Body& body) {
@@ -26,9 +26,9 @@ __device__ inline void with_functor(BinaryOp op, double p, const Body& body) {
 }
 #undef WEFT_CASE
 
-#define WEFT_CASE(Functor, name) \
-  case CompareOp::name:          \
-    body(pointwise::Functor{});  \
+#define WEFT_CASE(Functor, name, ...) \
+  case CompareOp::name:               \
+    body(pointwise::Functor{});       \
     return;
 template <class Body>
 __device__ inline void with_functor(CompareOp op, double /*p*/, const Body& body) {

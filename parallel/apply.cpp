@@ -1,5 +1,7 @@
 #include "weft/parallel/apply.h"
 
+#include "weft/parallel/worker.h"
+
 namespace weft::parallel::detail {
 
 ApplyState::ApplyState(std::vector<Device> devices, std::vector<int> ranks_, const Context& context_,

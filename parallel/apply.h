@@ -15,7 +15,7 @@ namespace weft::parallel {
 
 struct ApplyOptions {
   bool sync = false;  ///< also wait until the devices have done the work
-  std::chrono::milliseconds deadline = std::chrono::seconds(300);
+  Seconds deadline = 300;
   /// For random operations: the first sample of each rank's share in the whole batch; empty: 0.
   std::vector<int64_t> first_samples = {};
   Order order = Order::fastest;  ///< of the sums of collectives

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "weft/parallel/worker.h"
+
 namespace weft::parallel {
 
 void detail::run_backward(const Tensors& heads, const std::vector<Device>& devices,

@@ -94,7 +94,7 @@ class Parallel {
   /// Whichever result is ready first.
   Stored get_any() { return take(pool_.wait_any()); }
   /// The next result in order of put, or nothing if it is not there in time.
-  std::optional<Stored> get_for(std::chrono::milliseconds duration) {
+  std::optional<Stored> get_for(Seconds duration) {
     const Pool::Result result = pool_.wait_next_for(duration);
     return result ? std::optional<Stored>(take(result)) : std::nullopt;
   }

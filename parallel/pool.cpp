@@ -1,6 +1,15 @@
 #include "weft/parallel/pool.h"
 
 #include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+
+#include "weft/parallel/context.h"
+#include "weft/parallel/errors.h"
+#include "weft/parallel/worker.h"
+#include "weft/tensor/deadline.h"
+#include "weft/tensor/group.h"
 
 namespace weft::parallel {
 
@@ -87,6 +96,10 @@ struct Pool::State {
   }
 };
 
+struct Pool::Lock : std::unique_lock<std::mutex> {
+  using std::unique_lock<std::mutex>::unique_lock;
+};
+
 Pool::Pool(int workers, ParallelOptions options) : options_(std::move(options)), state_(std::make_shared<State>()) {
   WEFT_CHECK(Error, workers >= 0, "Parallel: ", workers, " workers; use 0 or more");
   WEFT_CHECK(Error, options_.capacity > 0, "Parallel: a capacity of ", options_.capacity, "; use 1 or more");
@@ -157,8 +170,9 @@ Pool::Ticket Pool::put(std::optional<Device> device, int64_t samples, std::funct
 
   std::unique_lock lock(state_->mutex);
   const auto room = [this] { return state_->closed || state_->waiting < options_.capacity; };
-  WEFT_CHECK(Error, state_->changed.wait_for(lock, options_.deadline, room), "Parallel: ", state_->waiting,
-             " items waited for a worker for ", options_.deadline.count() / 1000, " s; is one of them stuck?");
+  WEFT_CHECK(Error, state_->changed.wait_for(lock, weft::detail::to_chrono(options_.deadline), room),
+             "Parallel: ", state_->waiting, " items waited for a worker for ", options_.deadline.count(),
+             " s; is one of them stuck?");
   WEFT_CHECK(Error, !state_->closed, "Parallel: put after close()");
   item->round = round_for(samples, item->context, item->rank);
   size_t worker = 0;
@@ -178,15 +192,16 @@ Pool::Ticket Pool::put(std::optional<Device> device, int64_t samples, std::funct
   return ticket;
 }
 
-Pool::Result Pool::fetch(std::unique_lock<std::mutex>& lock, Ticket ticket, std::chrono::milliseconds patience) {
+Pool::Result Pool::fetch(Lock& lock, Ticket ticket, Seconds patience) {
   const auto found = state_->items.find(ticket);
   WEFT_CHECK(Error, found != state_->items.end(), "Parallel: ticket ", ticket,
              " is unknown or its result was fetched before");
   const std::shared_ptr<Item> kept = found->second;
   Item& item = *kept;
   const auto ready = [&] { return item.status >= Item::Status::done; };
-  WEFT_CHECK(Error, state_->changed.wait_for(lock, patience, ready), "Parallel: the worker of ", item.device,
-             " has not finished item ", ticket, " within ", patience.count() / 1000, " s");
+  WEFT_CHECK(Error, state_->changed.wait_for(lock, weft::detail::to_chrono(patience), ready),
+             "Parallel: the worker of ", item.device, " has not finished item ", ticket, " within ", patience.count(),
+             " s");
   const std::exception_ptr error = item.error;
   const bool cancelled = item.status == Item::Status::cancelled;
   Result result = std::move(item.result);
@@ -199,18 +214,18 @@ Pool::Result Pool::fetch(std::unique_lock<std::mutex>& lock, Ticket ticket, std:
 }
 
 Pool::Result Pool::wait(Ticket ticket) {
-  std::unique_lock lock(state_->mutex);
+  Lock lock(state_->mutex);
   return fetch(lock, ticket, options_.deadline);
 }
 
 Pool::Result Pool::wait_next() {
-  std::unique_lock lock(state_->mutex);
+  Lock lock(state_->mutex);
   WEFT_CHECK(Error, !state_->items.empty(), "Parallel: get without a put whose result is still to be fetched");
   return fetch(lock, state_->items.begin()->first, options_.deadline);
 }
 
 Pool::Result Pool::wait_any() {
-  std::unique_lock lock(state_->mutex);
+  Lock lock(state_->mutex);
   WEFT_CHECK(Error, !state_->items.empty(), "Parallel: get_any without a put whose result is still to be fetched");
   Ticket ticket = 0;
   const auto any = [&] {
@@ -218,20 +233,20 @@ Pool::Result Pool::wait_any() {
       if (item->status >= Item::Status::done) return ticket = t, true;
     return false;
   };
-  WEFT_CHECK(Error, state_->changed.wait_for(lock, options_.deadline, any), "Parallel: none of ", state_->items.size(),
-             " items finished within ", options_.deadline.count() / 1000, " s");
+  WEFT_CHECK(Error, state_->changed.wait_for(lock, weft::detail::to_chrono(options_.deadline), any),
+             "Parallel: none of ", state_->items.size(), " items finished within ", options_.deadline.count(), " s");
   return fetch(lock, ticket, options_.deadline);
 }
 
-Pool::Result Pool::wait_next_for(std::chrono::milliseconds duration) {
-  std::unique_lock lock(state_->mutex);
+Pool::Result Pool::wait_next_for(Seconds duration) {
+  Lock lock(state_->mutex);
   WEFT_CHECK(Error, !state_->items.empty(), "Parallel: get_for without a put whose result is still to be fetched");
   const Ticket ticket = state_->items.begin()->first;
   const auto ready = [&] {
     const auto found = state_->items.find(ticket);
     return found == state_->items.end() || found->second->status >= Item::Status::done;
   };
-  if (!state_->changed.wait_for(lock, duration, ready)) return nullptr;
+  if (!state_->changed.wait_for(lock, weft::detail::to_chrono(duration), ready)) return nullptr;
   return fetch(lock, ticket, options_.deadline);
 }
 
@@ -244,7 +259,7 @@ std::vector<Pool::Result> Pool::wait_all() {
     for (const auto& [ticket, item] : state_->items) tickets.emplace_back(ticket, item->device);
   }
   for (size_t i = 0; i < tickets.size(); ++i) {
-    std::unique_lock lock(state_->mutex);
+    Lock lock(state_->mutex);
     if (!state_->items.count(tickets[i].first)) continue;  // fetched by another thread meanwhile
     try {
       results.push_back(fetch(lock, tickets[i].first, options_.deadline));
@@ -255,6 +270,8 @@ std::vector<Pool::Result> Pool::wait_all() {
   if (!errors.empty()) throw WorkerErrors(std::move(errors), static_cast<int>(tickets.size()));
   return results;
 }
+
+int Pool::workers() const { return static_cast<int>(workers_.size()); }
 
 size_t Pool::outstanding() const {
   const std::lock_guard lock(state_->mutex);

@@ -1,22 +1,26 @@
 // Pool: what Parallel does, without the types of its inputs and results.
 #pragma once
 
-#include <map>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <vector>
 
-#include "weft/parallel/context.h"
-#include "weft/parallel/workers.h"
-#include "weft/tensor/group.h"
+#include "weft/tensor/device.h"
+#include "weft/tensor/seconds.h"
 
 namespace weft::parallel {
+
+class Worker;
+struct Context;
 
 struct ParallelOptions {
   bool serial_init =
       true;  ///< the first item of each device runs alone, so that what it builds on first use is built once
   /// One per worker; empty: available_devices(), again from the start where there are more workers.
   std::vector<Device> devices = {};
-  int capacity = 64;  ///< items that may wait for a worker; put() waits beyond
-  std::chrono::milliseconds deadline = std::chrono::seconds(300);  ///< longest wait of get() and put()
+  int capacity = 64;       ///< items that may wait for a worker; put() waits beyond
+  Seconds deadline = 300;  ///< longest wait of get() and put()
 };
 
 class Pool {
@@ -40,7 +44,7 @@ class Pool {
   Result wait_next();
   Result wait_any();
   /// Null if the next item is not ready within `duration`.
-  Result wait_next_for(std::chrono::milliseconds duration);
+  Result wait_next_for(Seconds duration);
   /// Waits for all outstanding items, in order. Throws WorkerErrors with all that failed; then none is outstanding.
   std::vector<Result> wait_all();
   /// Items not fetched yet.
@@ -50,15 +54,16 @@ class Pool {
   void close();
   /// Drops what has not started.
   void cancel();
-  int workers() const { return static_cast<int>(workers_.size()); }
+  int workers() const;
 
  private:
   struct Item;
   struct Round;
   struct State;
+  struct Lock;
+  Result fetch(Lock& lock, Ticket ticket, Seconds patience);
   size_t choose(std::optional<Device> device) const;
   size_t seat(Round& round, int rank, std::optional<Device> device, Item& item);
-  Result fetch(std::unique_lock<std::mutex>& lock, Ticket ticket, std::chrono::milliseconds patience);
   std::shared_ptr<Round> round_for(int64_t samples, Context& context, int& rank);
 
   ParallelOptions options_;

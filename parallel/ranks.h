@@ -1,10 +1,10 @@
 // Which ranks a list of devices stands for.
 #pragma once
 
-#include <chrono>
 #include <vector>
 
 #include "weft/tensor/device.h"
+#include "weft/tensor/seconds.h"
 
 namespace weft::parallel {
 
@@ -14,7 +14,7 @@ struct DataParallelOptions {
   bool allow_duplicates = false;  ///< a device may be listed twice; each entry is a rank of its own
   int64_t batch_axis = 0;
   std::vector<double> weights = {};  ///< relative speeds of the devices; empty: equal
-  std::chrono::milliseconds deadline = std::chrono::seconds(300);
+  Seconds deadline = 300;
 };
 
 // Note [Shares]

@@ -6,11 +6,9 @@
 #pragma once
 
 #include <array>
-#include <map>
 #include <optional>
 #include <string>
 #include <tuple>
-#include <unordered_map>
 
 #include "weft/tensor/per_device.h"
 #include "weft/tensor/tensor.h"

@@ -146,11 +146,12 @@ struct Rule<std::optional<T>> {
   }
 };
 
-template <template <class...> class Map, class K, class V>
-struct MapRule {
+/// std::map, std::unordered_map, and others like them that order by their keys alone.
+template <template <class...> class Map, class K, class V, class... Rest>
+requires std::is_same_v<typename Map<K, V, Rest...>::mapped_type, V> && std::is_same_v<Map<K, V, Rest...>, Map<K, V>>
+struct Rule<Map<K, V, Rest...>> {
   using Result = Map<K, SplitResult<V>>;
-  template <class M>
-  static std::vector<Result> split(const M& values, Splitter& splitter, const std::string& path) {
+  static std::vector<Result> split(const Map<K, V>& values, Splitter& splitter, const std::string& path) {
     std::vector<Result> shares(splitter.count());
     for (const auto& [key, value] : values) {
       std::string name = path + ".";
@@ -164,10 +165,6 @@ struct MapRule {
     return shares;
   }
 };
-template <class K, class V>
-struct Rule<std::map<K, V>> : MapRule<std::map, K, V> {};
-template <class K, class V>
-struct Rule<std::unordered_map<K, V>> : MapRule<std::unordered_map, K, V> {};
 
 /// Structs that say what they consist of. Members keep their types, so markers are not allowed in them.
 template <class T>

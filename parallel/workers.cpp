@@ -1,90 +1,31 @@
 #include "weft/parallel/workers.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <condition_variable>
 #include <map>
+#include <mutex>
 #include <numeric>
-#include <system_error>
 
+#include "weft/parallel/worker.h"
+#include "weft/tensor/deadline.h"
 #include "weft/tensor/threads.h"
 
 namespace weft::parallel {
 
-namespace {
-constinit thread_local bool in_worker = false;
-}
-
-struct Worker::State {
-  std::mutex mutex;
-  std::condition_variable changed;
-  Tasks tasks;
-  bool stop = false;
-  bool ended = false;
-
-  void loop(Device device, int threads) {
-    in_worker = true;
-    const DeviceGuard bound(device);
-    set_num_threads(threads);
-    std::unique_lock lock(mutex);
-    for (;;) {
-      changed.wait(lock, [this] { return stop || !tasks.empty(); });
-      if (stop) break;
-      Tasks one;
-      one.splice(one.begin(), tasks, tasks.begin());
-      lock.unlock();
-      one.front()();
-      one.clear();  // what it holds goes before the next wait
-      lock.lock();
-    }
-    ended = true;
-    changed.notify_all();
-  }
+struct Workers::Team {
+  std::mutex enqueue;
+  std::vector<std::unique_ptr<Worker>> workers;
 };
 
-Worker::Worker(Device device, int threads) : device_(device), state_(std::make_shared<State>()) {
-  check_exists(device);
-  try {
-    thread_ = std::thread([state = state_, device, threads] { state->loop(device, threads); });
-  } catch (const std::system_error& error) {
-    fail<Error>("parallel: a worker thread for ", device, " could not be started: ", error.what(),
-                "; use fewer devices or raise the limit on threads");
-  }
-}
-
-Worker::~Worker() {
-  Tasks dropped;
-  bool ended = false;
-  {
-    std::unique_lock lock(state_->mutex);
-    state_->stop = true;
-    dropped.swap(state_->tasks);
-    state_->changed.notify_all();
-    const bool self = thread_.get_id() == std::this_thread::get_id();
-    ended = !self && state_->changed.wait_for(lock, patience, [this] { return state_->ended; });
-    if (!ended && !self)
-      std::fprintf(stderr, "weft: the worker of %s is still busy after %lld s and is left to itself\n",
-                   to_string(device_).c_str(), static_cast<long long>(patience.count()));
-  }
-  if (ended)
-    thread_.join();
-  else
-    thread_.detach();
-}
-
-void Worker::queue(Tasks tasks) noexcept {
-  const std::lock_guard lock(state_->mutex);
-  state_->tasks.splice(state_->tasks.end(), tasks);
-  state_->changed.notify_all();
-}
-
-bool Worker::is_current() noexcept { return in_worker; }
-
-Workers::Workers(std::vector<Device> ranks, int threads) : ranks_(std::move(ranks)), threads_(threads) {
+Workers::Workers(std::vector<Device> ranks, int threads)
+    : ranks_(std::move(ranks)), threads_(threads), team_(std::make_unique<Team>()) {
   const auto cpu_ranks = std::count_if(ranks_.begin(), ranks_.end(), [](Device d) { return d.is_cpu(); });
   const int share = cpu_ranks > 0 ? std::max(1, default_num_threads() / static_cast<int>(cpu_ranks)) : 1;
   for (const Device device : ranks_)
-    workers_.push_back(std::make_unique<Worker>(device, threads > 0 ? threads : share));
+    team_->workers.push_back(std::make_unique<Worker>(device, threads > 0 ? threads : share));
 }
+
+Workers::~Workers() = default;
 
 std::shared_ptr<Workers> Workers::acquire(const std::vector<Device>& ranks, int threads) {
   using Key = std::pair<std::vector<Device>, int>;
@@ -148,16 +89,15 @@ void Workers::run_ranks(const std::vector<int>& ranks, std::function<void(int)> 
       const auto rank = static_cast<size_t>(ranks[i]);
       tasks[i].push_back([call, i, rank, device = ranks_[rank]] { call->work(i, static_cast<int>(rank), device); });
     }
-    const std::lock_guard lock(enqueue_);
-    for (size_t i = 0; i < ranks.size(); ++i) workers_[static_cast<size_t>(ranks[i])]->queue(std::move(tasks[i]));
+    const std::lock_guard lock(team_->enqueue);
+    for (size_t i = 0; i < ranks.size(); ++i) team_->workers[static_cast<size_t>(ranks[i])]->queue(std::move(tasks[i]));
   }
   std::unique_lock lock(call->mutex);
-  if (!call->done.wait_for(lock, options.deadline, [&] { return call->left == 0; })) {
+  if (!call->done.wait_for(lock, weft::detail::to_chrono(options.deadline), [&] { return call->left == 0; })) {
     std::string late;
     for (size_t i = 0; i < ranks.size(); ++i)
       if (!call->answered[i]) late += (late.empty() ? "" : ", ") + to_string(ranks_[static_cast<size_t>(ranks[i])]);
-    fail<Error>(options.what, ": no answer from ", late, " within ",
-                static_cast<double>(options.deadline.count()) / 1000,
+    fail<Error>(options.what, ": no answer from ", late, " within ", options.deadline.count(),
                 " s; raise the deadline if the work may take longer");
   }
   if (call->errors.empty()) return;
@@ -172,7 +112,7 @@ void Workers::run_all(std::function<void(int)> job, const RunOptions& options) {
 }
 
 void Workers::run(std::span<const Device> devices, const std::function<void(int)>& body) {
-  const RunOptions options{.deadline = std::chrono::hours(24 * 365), .what = "backward"};
+  const RunOptions options{.deadline = 365 * 24 * 3600, .what = "backward"};
   std::vector<int> ranks;
   std::vector<int> index_of(ranks_.size(), -1);
   for (size_t i = 0; i < devices.size(); ++i) {

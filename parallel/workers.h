@@ -2,49 +2,17 @@
 // parallel/ are these.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
 #include <functional>
-#include <list>
 #include <memory>
-#include <mutex>
-#include <thread>
 
 #include "weft/autograd/backward.h"
 #include "weft/parallel/errors.h"
+#include "weft/tensor/seconds.h"
 
 namespace weft::parallel {
 
-/// Runs tasks in the order they were queued.
-class Worker {
- public:
-  /// `threads`: cores that operations of this worker may use. Throws Error if the thread cannot be started.
-  Worker(Device device, int threads);
-  /// Drops what has not started and waits up to `patience` for what has; then reports on stderr and lets go of the
-  /// thread.
-  ~Worker();
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
-
-  Device device() const { return device_; }
-  /// Tasks in order; they must not throw. A list, so that what was made can be queued without fail.
-  using Tasks = std::list<std::function<void()>>;
-  /// Called by any thread.
-  void queue(Tasks tasks) noexcept;
-
-  /// True in a thread that belongs to a Worker.
-  static bool is_current() noexcept;
-  static constexpr std::chrono::seconds patience{30};
-
- private:
-  struct State;  // owned by the thread too: it outlives a Worker that gave up waiting
-  Device device_;
-  std::shared_ptr<State> state_;
-  std::thread thread_;
-};
-
 struct RunOptions {
-  std::chrono::milliseconds deadline = std::chrono::seconds(300);
+  Seconds deadline = 300;
   const char* what = "parallel";
 };
 
@@ -54,6 +22,7 @@ class Workers final : public autograd::Executor {
   /// number of cores of each CPU worker; 0 divides the cores by the number of CPU ranks.
   static std::shared_ptr<Workers> acquire(const std::vector<Device>& ranks, int threads = 0);
   Workers(std::vector<Device> ranks, int threads);
+  ~Workers() override;
 
   int size() const { return static_cast<int>(ranks_.size()); }
   const std::vector<Device>& ranks() const { return ranks_; }
@@ -73,8 +42,8 @@ class Workers final : public autograd::Executor {
  private:
   std::vector<Device> ranks_;
   int threads_;
-  std::mutex enqueue_;
-  std::vector<std::unique_ptr<Worker>> workers_;
+  struct Team;  // the threads
+  std::unique_ptr<Team> team_;
 };
 
 }  // namespace weft::parallel

@@ -1,6 +1,10 @@
 #include "weft/tensor/group.h"
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
+
+#include "weft/tensor/deadline.h"
 
 namespace weft {
 
@@ -11,127 +15,160 @@ RankContext& current_rank() noexcept {
 
 namespace {
 std::atomic<uint64_t> next_group{1};
-}
+
+struct Seat {
+  Tensors tensors;
+  std::string what;
+  bool here = false;
+  bool left = false;
+  std::exception_ptr error;
+};
+}  // namespace
+
+struct Group::Meetings {
+  explicit Meetings(const std::vector<Device>& group) : devices(group), seats(group.size()) {}
+  void check_left(int64_t meeting, const std::string& what) const;
+  void check_agreement() const;
+  void close(std::exception_ptr error) noexcept;
+  std::string gathering() const;
+
+  const std::vector<Device>& devices;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<Seat> seats;
+  int arrived = 0;
+  bool acting = false;
+  int64_t current = 0;  // number of the meeting that is gathering
+  std::vector<Tensors> results;
+  int to_collect = 0;  // ranks that have not fetched the results of the last meeting
+  std::exception_ptr failure;
+  std::string forbidden;
+};
 
 Group::Group(std::vector<Device> devices, const GroupOptions& options)
     : id_(next_group.fetch_add(1, std::memory_order_relaxed)),
       devices_(std::move(devices)),
       options_(options),
-      seats_(devices_.size()) {}
+      meetings_(std::make_unique<Meetings>(devices_)) {}
+
+Group::~Group() = default;
 
 void Group::place(int rank, Device device) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(meetings_->mutex);
   devices_[static_cast<size_t>(rank)] = device;
 }
 
-void Group::check_left(int64_t meeting, const std::string& what) const {
-  for (size_t i = 0; i < seats_.size(); ++i) {
-    const Seat& seat = seats_[i];
+void Group::Meetings::check_left(int64_t meeting, const std::string& what) const {
+  for (size_t i = 0; i < seats.size(); ++i) {
+    const Seat& seat = seats[i];
     if (!seat.left || seat.here) continue;
-    fail<CommError>(what, " #", meeting, ": rank ", i, " on ", devices_[i],
+    fail<CommError>(what, " #", meeting, ": rank ", i, " on ", devices[i],
                     seat.error ? " failed before it arrived" : " returned without arriving",
                     "; every rank must take part in the same collectives");
   }
 }
 
-void Group::check_agreement() const {
+void Group::Meetings::check_agreement() const {
   bool agree = true;
-  for (const Seat& seat : seats_) agree &= seat.what == seats_[0].what;
+  for (const Seat& seat : seats) agree &= seat.what == seats[0].what;
   if (agree) return;
-  std::string text = detail::concat("collective #", meeting_, ": ranks disagree");
-  for (size_t i = 0; i < seats_.size(); ++i) text += detail::concat(i ? ", " : ": ", "rank ", i, " ", seats_[i].what);
+  std::string text = detail::concat("collective #", current, ": ranks disagree");
+  for (size_t i = 0; i < seats.size(); ++i) text += detail::concat(i ? ", " : ": ", "rank ", i, " ", seats[i].what);
   throw CommError(text + "; every rank must call the same collectives in the same order");
 }
 
 // Ends the meeting that is gathering, with results or an error, and opens the next.
-void Group::close(std::exception_ptr error) noexcept {
-  failure_ = std::move(error);
-  to_collect_ = arrived_;
-  arrived_ = 0;
-  ++meeting_;
-  for (Seat& seat : seats_) {
+void Group::Meetings::close(std::exception_ptr error) noexcept {
+  failure = std::move(error);
+  to_collect = arrived;
+  arrived = 0;
+  ++current;
+  for (Seat& seat : seats) {
     seat.here = false;
     seat.tensors.clear();
   }
-  changed_.notify_all();
+  changed.notify_all();
 }
 
 // What the ranks that wait are there for.
-std::string Group::gathering() const {
-  for (const Seat& seat : seats_)
+std::string Group::Meetings::gathering() const {
+  for (const Seat& seat : seats)
     if (seat.here) return seat.what;
   return "";
 }
 
 void Group::forbid(std::string reason) {
-  const std::lock_guard lock(mutex_);
-  forbidden_ = std::move(reason);
-  if (arrived_ > 0 && !acting_) close(std::make_exception_ptr(CommError(gathering() + ": " + forbidden_)));
+  Meetings& m = *meetings_;
+  const std::lock_guard lock(m.mutex);
+  m.forbidden = std::move(reason);
+  if (m.arrived > 0 && !m.acting) m.close(std::make_exception_ptr(CommError(m.gathering() + ": " + m.forbidden)));
 }
 
 Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Act& act) {
-  std::unique_lock lock(mutex_);
-  WEFT_CHECK(CommError, forbidden_.empty(), what, ": ", forbidden_);
-  const auto deadline = std::chrono::steady_clock::now() + options_.deadline;
+  Meetings& m = *meetings_;
+  std::unique_lock lock(m.mutex);
+  WEFT_CHECK(CommError, m.forbidden.empty(), what, ": ", m.forbidden);
+  const auto deadline = std::chrono::steady_clock::now() + detail::to_chrono(options_.deadline);
   const auto late = [&](const char* whom) {
-    fail<CommError>(what, " #", meeting_, ": waited ", options_.deadline.count() / 1000, " s for ", whom,
+    fail<CommError>(what, " #", m.current, ": waited ", options_.deadline.count(), " s for ", whom,
                     "; raise the deadline if a rank may take longer");
   };
-  if (!changed_.wait_until(lock, deadline, [&] { return to_collect_ == 0; }))
+  if (!m.changed.wait_until(lock, deadline, [&] { return m.to_collect == 0; }))
     late("the ranks of the previous collective");
-  const int64_t meeting = meeting_;
-  check_left(meeting, what);
-  Seat& seat = seats_[static_cast<size_t>(rank)];
+  const int64_t meeting = m.current;
+  m.check_left(meeting, what);
+  Seat& seat = m.seats[static_cast<size_t>(rank)];
   seat.tensors = std::move(tensors);
   seat.what = what;
   seat.here = true;
-  if (++arrived_ == size()) {
-    acting_ = true;
+  if (++m.arrived == size()) {
+    m.acting = true;
     std::exception_ptr error;
     try {
-      check_agreement();
+      m.check_agreement();
       std::vector<Tensors> deposits;
-      for (Seat& s : seats_) deposits.push_back(std::move(s.tensors));
+      for (Seat& s : m.seats) deposits.push_back(std::move(s.tensors));
       lock.unlock();  // the others only wait; a rank that leaves meanwhile must not block
       const RankGuard nobody({});
-      results_ = act(deposits);
+      m.results = act(deposits);
     } catch (...) {
       error = std::current_exception();
     }
     if (!lock.owns_lock()) lock.lock();
-    acting_ = false;
-    close(error);
+    m.acting = false;
+    m.close(error);
   } else {
-    const bool met = changed_.wait_until(lock, deadline, [&] { return meeting_ != meeting; }) || acting_;
+    const bool met = m.changed.wait_until(lock, deadline, [&] { return m.current != meeting; }) || m.acting;
     if (met)
-      changed_.wait(lock, [&] { return meeting_ != meeting; });
+      m.changed.wait(lock, [&] { return m.current != meeting; });
     else
-      close(std::make_exception_ptr(
-          CommError(detail::concat(what, " #", meeting, ": only ", arrived_, " of ", size(), " ranks arrived within ",
-                                   options_.deadline.count() / 1000, " s"))));
+      m.close(std::make_exception_ptr(
+          CommError(detail::concat(what, " #", meeting, ": only ", m.arrived, " of ", size(), " ranks arrived within ",
+                                   options_.deadline.count(), " s"))));
   }
-  const std::exception_ptr failed = failure_;
+  const std::exception_ptr failed = m.failure;
   Tensors mine;
-  if (!failed) mine = std::move(results_[static_cast<size_t>(rank)]);
-  if (--to_collect_ == 0) {
-    results_.clear();
-    failure_ = nullptr;
-    changed_.notify_all();
+  if (!failed) mine = std::move(m.results[static_cast<size_t>(rank)]);
+  if (--m.to_collect == 0) {
+    m.results.clear();
+    m.failure = nullptr;
+    m.changed.notify_all();
   }
   if (failed) std::rethrow_exception(failed);
   return mine;
 }
 
 void Group::leave(int rank, std::exception_ptr error) noexcept {
-  const std::lock_guard lock(mutex_);
-  Seat& seat = seats_[static_cast<size_t>(rank)];
+  Meetings& m = *meetings_;
+  const std::lock_guard lock(m.mutex);
+  Seat& seat = m.seats[static_cast<size_t>(rank)];
   seat.left = true;
   seat.error = std::move(error);
-  if (arrived_ == 0 || acting_ || seat.here) return;
+  if (m.arrived == 0 || m.acting || seat.here) return;
   try {
-    check_left(meeting_, gathering());
+    m.check_left(m.current, m.gathering());
   } catch (...) {
-    close(std::current_exception());
+    m.close(std::current_exception());
   }
 }
 

@@ -4,15 +4,14 @@
 // state.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
 #include <exception>
 #include <functional>
-#include <mutex>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "weft/tensor/seconds.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -28,13 +27,14 @@ class CommError : public Error {
 enum class Order : uint8_t { fastest, tree };
 
 struct GroupOptions {
-  std::chrono::milliseconds deadline = std::chrono::seconds(300);  ///< longest wait for the last rank
+  Seconds deadline = 300;  ///< longest wait for the last rank
   Order order = Order::fastest;
 };
 
 class Group {
  public:
   explicit Group(std::vector<Device> devices, const GroupOptions& options = {});
+  ~Group();
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
 
@@ -60,31 +60,11 @@ class Group {
   void place(int rank, Device device);
 
  private:
-  struct Seat {
-    Tensors tensors;
-    std::string what;
-    bool here = false;
-    bool left = false;
-    std::exception_ptr error;
-  };
-  void check_left(int64_t meeting, const std::string& what) const;
-  void check_agreement() const;
-  void close(std::exception_ptr error) noexcept;
-  std::string gathering() const;
-
+  struct Meetings;
   const uint64_t id_;
   std::vector<Device> devices_;
   GroupOptions options_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<Seat> seats_;
-  int arrived_ = 0;
-  bool acting_ = false;
-  int64_t meeting_ = 0;  // number of the meeting that is gathering
-  std::vector<Tensors> results_;
-  int to_collect_ = 0;  // ranks that have not fetched the results of the last meeting
-  std::exception_ptr failure_;
-  std::string forbidden_;
+  std::unique_ptr<Meetings> meetings_;
 };
 
 /// Which rank of which group this thread is; no group outside a parallel section.

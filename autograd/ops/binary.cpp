@@ -168,12 +168,12 @@ Tensor remainder(const Tensor& a, const Tensor& b) {
   return record_remainder<BackTo>(a, b, c);
 }
 
-#define WEFT_DEFINE(Functor, name)                                          \
+#define WEFT_DEFINE(Functor, name, ...)                                     \
   Tensor name(const Tensor& a, const Tensor& b) { return ops::name(a, b); } \
   Tensor name(const Tensor& a, double b) { return ops::compare(CompareOp::name, a, b); }
 WEFT_COMPARE_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE
-#define WEFT_DEFINE(Functor, name) \
+#define WEFT_DEFINE(Functor, name, ...) \
   Tensor name(const Tensor& x) { return ops::name(x); }
 WEFT_TEST_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE

@@ -36,12 +36,12 @@ Tensor with_number(const char* name, UnaryOp op, const Tensor& x, double number,
 
 }  // namespace
 
-#define WEFT_DEFINE(Functor, name) \
+#define WEFT_DEFINE(Functor, name, ...) \
   Tensor name##_(const Tensor& x) { return in_place(#name "_", UnaryOp::name, x); }
 WEFT_UNARY_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE
 
-#define WEFT_DEFINE(Functor, name) \
+#define WEFT_DEFINE(Functor, name, ...) \
   Tensor name##_(const Tensor& x, const Tensor& y) { return in_place(BinaryOp::name, x, y); }
 WEFT_BINARY_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE

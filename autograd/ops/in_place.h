@@ -9,12 +9,12 @@
 
 namespace weft {
 
-#define WEFT_DECLARE(Functor, name) Tensor name##_(const Tensor& x);
+#define WEFT_DECLARE(Functor, name, ...) Tensor name##_(const Tensor& x);
 WEFT_UNARY_OPS(WEFT_DECLARE)
 #undef WEFT_DECLARE
 
 /// y is broadcast to x's shape and cast to x's dtype. DtypeError where an integer x would lose a fraction.
-#define WEFT_DECLARE(Functor, name) Tensor name##_(const Tensor& x, const Tensor& y);
+#define WEFT_DECLARE(Functor, name, ...) Tensor name##_(const Tensor& x, const Tensor& y);
 WEFT_BINARY_OPS(WEFT_DECLARE)
 #undef WEFT_DECLARE
 

@@ -50,7 +50,7 @@ Tensor autograd::unary(UnaryOp op, const Tensor& x, double p, double q) {
                 }));
 }
 
-#define WEFT_DEFINE(Functor, name) \
+#define WEFT_DEFINE(Functor, name, ...) \
   Tensor name(const Tensor& x) { return autograd::unary(UnaryOp::name, x); }
 WEFT_UNARY_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE

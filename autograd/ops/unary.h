@@ -7,7 +7,7 @@
 
 namespace weft {
 
-#define WEFT_DECLARE(Functor, name) Tensor name(const Tensor& x);
+#define WEFT_DECLARE(Functor, name, ...) Tensor name(const Tensor& x);
 WEFT_UNARY_OPS(WEFT_DECLARE)
 #undef WEFT_DECLARE
 

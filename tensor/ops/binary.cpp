@@ -15,11 +15,11 @@ namespace ops {
 
 namespace {
 
-#define WEFT_NAME(Functor, name) #name,
+#define WEFT_NAME(Functor, name, ...) #name,
 constexpr const char* binary_names[] = {WEFT_BINARY_OPS(WEFT_NAME) WEFT_BINARY_PARAMETER_OPS(WEFT_NAME)};
 constexpr const char* compare_names[] = {WEFT_COMPARE_OPS(WEFT_NAME) WEFT_TEST_OPS(WEFT_NAME)};
 #undef WEFT_NAME
-#define WEFT_NAME(Functor, name) #name "_",
+#define WEFT_NAME(Functor, name, ...) #name "_",
 constexpr const char* names_in_place[] = {WEFT_BINARY_OPS(WEFT_NAME) WEFT_BINARY_PARAMETER_OPS(WEFT_NAME)};
 #undef WEFT_NAME
 
@@ -153,15 +153,15 @@ void mul_(const Tensor& a, double factor) {
   }
 }
 
-#define WEFT_DEFINE(Functor, name) \
+#define WEFT_DEFINE(Functor, name, ...) \
   Tensor name(const Tensor& a, const Tensor& b) { return binary(BinaryOp::name, a, b); }
 WEFT_BINARY_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE
-#define WEFT_DEFINE(Functor, name) \
+#define WEFT_DEFINE(Functor, name, ...) \
   Tensor name(const Tensor& a, const Tensor& b) { return compare(CompareOp::name, a, b); }
 WEFT_COMPARE_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE
-#define WEFT_DEFINE(Functor, name) \
+#define WEFT_DEFINE(Functor, name, ...) \
   Tensor name(const Tensor& x) { return test(CompareOp::name, x); }
 WEFT_TEST_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "weft/tensor/collapsed.h"
+#include "weft/tensor/dtype.h"
 #include "weft/tensor/kernel.h"
 #include "weft/tensor/pointwise.h"
 
@@ -63,11 +64,11 @@ const char* name_of(BinaryOp op);
 const char* name_in_place(BinaryOp op);
 const char* name_of(CompareOp op);
 
-#define WEFT_DECLARE(Functor, name) Tensor name(const Tensor& a, const Tensor& b);
+#define WEFT_DECLARE(Functor, name, ...) Tensor name(const Tensor& a, const Tensor& b);
 WEFT_BINARY_OPS(WEFT_DECLARE)
 WEFT_COMPARE_OPS(WEFT_DECLARE)
 #undef WEFT_DECLARE
-#define WEFT_DECLARE(Functor, name) Tensor name(const Tensor& x);
+#define WEFT_DECLARE(Functor, name, ...) Tensor name(const Tensor& x);
 WEFT_TEST_OPS(WEFT_DECLARE)
 #undef WEFT_DECLARE
 

@@ -1,5 +1,6 @@
 #include "weft/tensor/ops/unary.h"
 
+#include "weft/tensor/functors.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/tensor.h"
@@ -17,7 +18,7 @@ struct Traits {
   Needs needs;
   Domain domain;
 };
-#define WEFT_TRAITS(Functor, name) {#name, pointwise::Functor::needs, pointwise::Functor::domain},
+#define WEFT_TRAITS(Functor, name, ...) {#name, pointwise::Functor::needs, pointwise::Functor::domain},
 constexpr Traits traits[] = {WEFT_UNARY_OPS(WEFT_TRAITS) WEFT_UNARY_PARAMETER_OPS(WEFT_TRAITS)};
 #undef WEFT_TRAITS
 
@@ -86,7 +87,7 @@ Tensor unary_curvature(UnaryOp op, const Tensor& g, const Tensor& dy, const Tens
   return ds;
 }
 
-#define WEFT_DEFINE(Functor, name) \
+#define WEFT_DEFINE(Functor, name, ...) \
   Tensor name(const Tensor& x) { return unary(UnaryOp::name, x); }
 WEFT_UNARY_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE

@@ -2,6 +2,7 @@
 // tensor/pointwise.h.
 #pragma once
 
+#include "weft/tensor/dtype.h"
 #include "weft/tensor/kernel.h"
 #include "weft/tensor/pointwise.h"
 
@@ -42,7 +43,7 @@ double slope_of(UnaryOp op, double p, double q);
 void check_domain(UnaryOp op, const Tensor& x);
 const char* name_of(UnaryOp op);
 
-#define WEFT_DECLARE(Functor, name) Tensor name(const Tensor& x);
+#define WEFT_DECLARE(Functor, name, ...) Tensor name(const Tensor& x);
 WEFT_UNARY_OPS(WEFT_DECLARE)
 #undef WEFT_DECLARE
 

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "weft/nn/nn.h"
 #include "weft/weft.h"
 

@@ -103,14 +103,14 @@ TEST_CASE("in place: every function of the lists gives the values of its twin, d
     CHECK(wide.slice(1, 0, 1).reshape({6}).to_vector<float>() == std::vector<float>(6, 0));
   };
   const Tensor x = tensor({0.25f, 0.5f, 0.75f, 1.25f, 1.5f, 3.5f});
-#define WEFT_CHECK_LINE(Functor, name) check(#name, x, &weft::name##_, weft::name(x));
+#define WEFT_CHECK_LINE(Functor, name, ...) check(#name, x, &weft::name##_, weft::name(x));
   WEFT_UNARY_OPS(WEFT_CHECK_LINE)
 #undef WEFT_CHECK_LINE
   static const float others[] = {2, 0.5f, 3, 1, 7, 0.25f};
   const auto other = [](const Tensor& of) {
     return tensor(std::vector<float>(others, others + 6), {6}).reshape(of.shape());
   };
-#define WEFT_CHECK_LINE(Functor, name)                                                                   \
+#define WEFT_CHECK_LINE(Functor, name, ...)                                                              \
   check(                                                                                                 \
       #name, x,                                                                                          \
       [](const Tensor& v) {                                                                              \

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "weft/nn/nn.h"
 #include "weft/parallel/backward.h"
 #include "weft/parallel/trainer.h"

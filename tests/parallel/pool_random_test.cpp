@@ -1,7 +1,9 @@
 // Pools under random use against a serial oracle; what whole processes and several threads do with pools and models.
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <optional>
+#include <thread>
 
 #include "tests/parallel/devices.h"
 #include "tests/support/array.h"

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <latch>
+#include <thread>
 
 #include "weft/parallel/parallel.h"
 #include "weft/weft.h"

@@ -63,7 +63,7 @@ std::vector<std::string> recorded_names() {
       if (!inner && !name.empty()) names.insert(name);
     }
   }
-#define WEFT_INSERT(Functor, name) names.insert(#name);
+#define WEFT_INSERT(Functor, name, ...) names.insert(#name);
   WEFT_UNARY_OPS(WEFT_INSERT)
   WEFT_BINARY_OPS(WEFT_INSERT)
   WEFT_COMPARE_OPS(WEFT_INSERT)

@@ -3,6 +3,7 @@
 #include "weft/tensor/ops/binary.h"
 
 #include "weft/tensor/cpu/strided.h"
+#include "weft/tensor/functors.h"
 
 namespace weft {
 namespace {
