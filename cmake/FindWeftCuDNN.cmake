@@ -1,6 +1,6 @@
-# cuDNN (cudnn.h, libcudnn) as weft::cudnn.
+# cuDNN (cudnn.h, libcudnn) as weft::cudnn. Python's packages have the library under its versioned name alone.
 find_path(WeftCuDNN_INCLUDE_DIR cudnn.h HINTS ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES include)
-find_library(WeftCuDNN_LIBRARY cudnn HINTS ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES lib64 lib)
+find_library(WeftCuDNN_LIBRARY NAMES cudnn libcudnn.so.9 HINTS ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES lib64 lib)
 mark_as_advanced(WeftCuDNN_INCLUDE_DIR WeftCuDNN_LIBRARY)
 
 include(FindPackageHandleStandardArgs)

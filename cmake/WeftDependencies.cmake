@@ -1,5 +1,16 @@
 # Finds what weft is built from. Sets WEFT_PRIVATE_LIBRARIES (what the library links and no user sees), WEFT_HAS_ONEDNN,
-# WEFT_HAS_CUDA (the backend is built) and WEFT_CUDA_INCLUDE (the toolkit's headers, which the simulator needs).
+# WEFT_HAS_JSON, WEFT_HAS_CUDA (the backend is built) and WEFT_CUDA_INCLUDE (the toolkit's headers, which the simulator
+# needs).
+
+# A library of headers: that in WEFT_HEADERS if it is there, else a package of the system.
+macro(weft_find_headers target header)  # then the arguments of find_package
+  if(WEFT_HEADERS AND EXISTS "${WEFT_HEADERS}/${header}" AND NOT TARGET ${target})
+    add_library(${target} INTERFACE IMPORTED GLOBAL)
+    target_include_directories(${target} SYSTEM INTERFACE "${WEFT_HEADERS}")
+  elseif(NOT TARGET ${target})
+    find_package(${ARGN})
+  endif()
+endmacro()
 
 # GLOBAL: a project that embeds weft sees, through the static library, the targets found here.
 find_package(Threads REQUIRED GLOBAL)
@@ -14,15 +25,25 @@ if(NOT WEFT_SANITIZE STREQUAL "thread")  # the OpenMP runtime is not instrumente
   endif()
 endif()
 
-find_package(Eigen3 3.3 QUIET NO_MODULE)
+weft_find_headers(Eigen3::Eigen Eigen/Core Eigen3 3.3 QUIET NO_MODULE)
 if(NOT TARGET Eigen3::Eigen)
-  message(FATAL_ERROR "weft: Eigen 3.3 or newer is missing; install it (Debian: libeigen3-dev) or set Eigen3_DIR")
+  message(FATAL_ERROR "weft: Eigen 3.3 or newer is missing; install it (Debian: libeigen3-dev), "
+    "set Eigen3_DIR, or set WEFT_HEADERS to a folder with Eigen/Core")
 endif()
 list(APPEND WEFT_CPU_LIBRARIES $<BUILD_INTERFACE:Eigen3::Eigen>)
 
-find_package(nlohmann_json 3 QUIET)
-if(NOT TARGET nlohmann_json::nlohmann_json)
-  message(FATAL_ERROR "weft: nlohmann-json 3 is missing; install it (Debian: nlohmann-json3-dev) or set nlohmann_json_DIR")
+set(WEFT_HAS_JSON FALSE)
+if(WEFT_JSON)
+  weft_find_headers(nlohmann_json::nlohmann_json nlohmann/json.hpp nlohmann_json 3 QUIET)
+  if(TARGET nlohmann_json::nlohmann_json)
+    set(WEFT_HAS_JSON TRUE)
+  elseif(NOT WEFT_JSON STREQUAL "AUTO")
+    message(FATAL_ERROR "weft: WEFT_JSON is ${WEFT_JSON}, but nlohmann-json 3 was not found; install it "
+      "(Debian: nlohmann-json3-dev), set nlohmann_json_DIR, or say WEFT_JSON=OFF to do without safetensors files")
+  endif()
+endif()
+if(NOT WEFT_HAS_JSON)
+  message(STATUS "weft: no safetensors files and no checkpoints, for want of nlohmann-json")
 endif()
 
 # Never find_package(dnnl): the config of Debian's package stops the configure by asking for OpenCL.

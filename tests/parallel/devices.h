@@ -1,4 +1,5 @@
-// Lists of devices for the tests of parallel/: always CPU devices, and CUDA devices where there are as many.
+// Lists of devices for the tests of parallel/: CPU devices (unless on_cuda_alone), and CUDA devices where there are as
+// many.
 #pragma once
 
 #include <vector>
@@ -17,7 +18,8 @@ inline std::vector<Device> cpus(int n) { return devices_of(DeviceType::cpu, n); 
 
 /// The kinds of devices of which there are at least n.
 inline std::vector<DeviceType> kinds(int n) {
-  std::vector<DeviceType> types{DeviceType::cpu};
+  std::vector<DeviceType> types;
+  if (!on_cuda_alone()) types.push_back(DeviceType::cpu);
   if (cuda_or_skip() && device_count(DeviceType::cuda) >= n) types.push_back(DeviceType::cuda);
   return types;
 }

@@ -13,8 +13,11 @@ std::string weft_test_after_case() __attribute__((weak));
 namespace weft::test {
 /// True in a program whose CUDA devices are simulated.
 inline bool simulated() { return weft_test_after_case != nullptr; }
+/// WEFT_DEVICE=cuda in the environment: a run on a GPU leaves out what the CPU alone computes, and makes tensors for
+/// which a test names no device on cuda:0.
+bool on_cuda_alone();
 /// True if a CUDA device, real or simulated, is there. If not, the skip is counted and announced at the end.
 bool cuda_or_skip();
-/// cpu:0, and a CUDA device if there is one (else as cuda_or_skip): for tests that run on both.
+/// cpu:0 (unless on_cuda_alone), and a CUDA device if there is one (else as cuda_or_skip): for tests that run on both.
 std::vector<Device> devices_to_test();
 }  // namespace weft::test

@@ -70,8 +70,14 @@ bool cuda_or_skip() {
   return false;
 }
 
+bool on_cuda_alone() {
+  static const char* const device = std::getenv("WEFT_DEVICE");
+  return device && std::string(device) == "cuda";
+}
+
 std::vector<Device> devices_to_test() {
-  std::vector<Device> devices{"cpu:0"};
+  std::vector<Device> devices;
+  if (!on_cuda_alone()) devices.emplace_back("cpu:0");
   if (cuda_or_skip()) devices.push_back("cuda:0");
   return devices;
 }
@@ -87,10 +93,13 @@ int main(int argc, char** argv) {
   doctest::Context context(argc, argv);
   context.setOption("no-version", true);
   const char* require = std::getenv("WEFT_REQUIRE_CUDA");
-  if (require && std::string(require) == "1" && device_count(DeviceType::cuda) == 0) {
-    std::printf("WEFT_REQUIRE_CUDA is 1, but %s\n", why_unavailable(DeviceType::cuda).c_str());
+  const bool required = require && std::string(require) == "1";
+  if ((required || test::on_cuda_alone()) && device_count(DeviceType::cuda) == 0) {
+    std::printf("%s, but %s\n", required ? "WEFT_REQUIRE_CUDA is 1" : "WEFT_DEVICE is cuda",
+                why_unavailable(DeviceType::cuda).c_str());
     return 1;
   }
+  const DeviceGuard guard(test::on_cuda_alone() ? Device("cuda:0") : current_device());
   test::register_rows();
   const int result = context.run();
   if (context.shouldExit()) return result;

@@ -46,7 +46,7 @@ class Run {
       check(Cell::errors, "", [&] { return row_.error(); });
       return result_;
     }
-    if (!simulated()) {
+    if (on_cpu()) {
       if (plans(Cell::value)) value(Cell::value, {.dtype = options_.dtypes[0]});
       if (plans(Cell::gradient)) check(Cell::gradient, "", [&] { return numeric(&autograd::gradcheck); });
       if (plans(Cell::second_gradient))
@@ -61,11 +61,12 @@ class Run {
   }
 
  private:
+  static bool on_cpu() { return !simulated() && !on_cuda_alone(); }
   bool plans(Cell cell) const { return row_.plans[static_cast<int>(cell)]; }
 
   // A cell that was to run and compared nothing is a defect of the table.
   void expect_compared(Cell cell) {
-    const bool runs = cell == Cell::cuda ? device_count(DeviceType::cuda) > 0 : !simulated();
+    const bool runs = cell == Cell::cuda ? device_count(DeviceType::cuda) > 0 : on_cpu();
     if (plans(cell) && runs && !result_.compared[static_cast<size_t>(cell)])
       result_.findings.push_back({cell, "planned, but nothing was compared"});
   }
@@ -351,7 +352,7 @@ void register_rows() {
   static const doctest::detail::TestSuite no_suite;
   for (const Op* op : all_ops()) {
     for (const Row& row : op->rows) {
-      const bool here = !simulated() || row.plans[static_cast<int>(Cell::cuda)];
+      const bool here = !(simulated() || on_cuda_alone()) || row.plans[static_cast<int>(Cell::cuda)];
       if (!here) continue;
       if (!places().emplace(row.name, Place{op, &row}).second) fail("op table: two rows are named '", row.name, "'");
       const doctest::detail::TestCase test(&run_running_case, row.file.c_str(), static_cast<unsigned>(row.line),

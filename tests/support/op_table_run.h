@@ -20,7 +20,7 @@ struct RowResult {
   std::vector<Finding> findings;
 };
 
-/// Runs the planned cells of a row on this machine. In a simulator's program only cuda.
+/// Runs the planned cells of a row on this machine. In a simulator's program, and on_cuda_alone, only cuda.
 RowResult run_row(const Row& row);
 /// Adds to the counts that matrix_of_runs() prints.
 void count_run(const std::string& op, const RowResult& result);

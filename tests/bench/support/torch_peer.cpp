@@ -24,16 +24,24 @@ struct TorchPeer::State {
   }
 };
 
-TorchPeer::TorchPeer(int threads) : state_(std::make_unique<State>()) {
+TorchPeer::TorchPeer(int threads) : TorchPeer("support/torch_peer.py", {std::to_string(threads)}) {}
+
+TorchPeer::TorchPeer(const std::string& script, const std::vector<std::string>& arguments)
+    : state_(std::make_unique<State>()) {
   int requests[2], answers[2];
   if (pipe(requests) != 0 || pipe(answers) != 0) return;
   const char* python = std::getenv("WEFT_BENCH_PYTHON");
-  const std::string interpreter = python ? python : "/usr/bin/python3", count = std::to_string(threads);
+  const std::string interpreter = python ? python : "/usr/bin/python3";
+  std::vector<std::string> command = {interpreter, WEFT_BENCH_DIR "/" + script};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  std::vector<char*> words;
+  for (std::string& word : command) words.push_back(word.data());
+  words.push_back(nullptr);
   state_->child = fork();
   if (state_->child == 0) {
     dup2(requests[0], 0), dup2(answers[1], 1);
     for (const int fd : {requests[0], requests[1], answers[0], answers[1]}) close(fd);
-    execlp(interpreter.c_str(), interpreter.c_str(), WEFT_TORCH_PEER, count.c_str(), nullptr);
+    execvp(interpreter.c_str(), words.data());
     _exit(127);
   }
   close(requests[0]), close(answers[1]);

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace weft::bench {
 
@@ -12,6 +13,8 @@ class TorchPeer {
   /// Starts it with that many threads; available() is false where no python3 has torch. WEFT_BENCH_PYTHON names another
   /// interpreter than /usr/bin/python3.
   explicit TorchPeer(int threads);
+  /// Another script of tests/bench/ that answers alike.
+  TorchPeer(const std::string& script, const std::vector<std::string>& arguments);
   ~TorchPeer();
   TorchPeer(const TorchPeer&) = delete;
   TorchPeer& operator=(const TorchPeer&) = delete;
