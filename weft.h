@@ -22,6 +22,7 @@
 #include "weft/tensor/dtype.h"
 #include "weft/tensor/error.h"
 #include "weft/tensor/per_device.h"
+#include "weft/tensor/profile.h"
 #include "weft/tensor/random.h"
 #include "weft/tensor/shape.h"
 #include "weft/tensor/tensor.h"

@@ -6,6 +6,7 @@
 
 #include "weft/autograd/engine.h"
 #include "weft/autograd/record_scope.h"
+#include "weft/tensor/profile_scope.h"
 
 namespace weft::autograd {
 
@@ -65,6 +66,7 @@ Tensors head_gradients(const char* operation, const Tensors& heads, const Tensor
 }  // namespace
 
 void backward(const Tensors& heads, const BackwardOptions& options, Executor* executor) {
+  const weft::detail::ProfileScope scope(ProfileKind::pass, "backward");
   check_heads("backward", heads);
   Engine engine(heads, head_gradients("backward", heads, options.head_grads), {},
                 {options.retain_graph, options.create_graph, options.train_mode, true});
@@ -72,6 +74,7 @@ void backward(const Tensors& heads, const BackwardOptions& options, Executor* ex
 }
 
 Tensors grad(const Tensors& heads, const Tensors& variables, const GradOptions& options, Executor* executor) {
+  const weft::detail::ProfileScope scope(ProfileKind::pass, "grad");
   check_heads("grad", heads);
   for (size_t i = 0; i < variables.size(); ++i)
     WEFT_CHECK(AutogradError, variables[i].defined() && variables[i].requires_grad(), "grad: variable ", i,

@@ -9,6 +9,7 @@
 #include "weft/autograd/ops/copy.h"
 #include "weft/autograd/record_scope.h"
 #include "weft/autograd/running.h"
+#include "weft/tensor/profile_scope.h"
 
 namespace weft::autograd {
 
@@ -289,6 +290,7 @@ void Engine::run_node(Node* node) {
   if (!ranks && current_stream() != node->stream()) stream.emplace(node->stream());
   const ModeGuard mode({options_.create_graph, options_.train_mode});
   const RunningGuard running(node->name());
+  const weft::detail::ProfileScope scope(ProfileKind::node, std::string_view(node->name()));
   Tensors dys = gather(node);
   if (node->hooks_) apply_hooks(node, dys);
   for (size_t i = 0; i < variables_.size(); ++i) {

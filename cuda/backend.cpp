@@ -5,6 +5,7 @@
 
 #include "weft/cuda/check.h"
 #include "weft/cuda/context.h"
+#include "weft/cuda/nvtx.h"
 #include "weft/cuda/pinned.h"
 #include "weft/tensor/backend.h"
 #include "weft/tensor/error.h"
@@ -200,6 +201,7 @@ void register_backend() {
   // Never destroyed: tensors with static storage duration give their memory back after static destructors began.
   static auto& instance = *new CudaBackend;
   weft::detail::register_backend(DeviceType::cuda, &instance);
+  register_nvtx();
 }
 
 }  // namespace weft::cuda

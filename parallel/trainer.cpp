@@ -12,6 +12,7 @@
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/fill.h"
 #include "weft/tensor/ops/reduce.h"
+#include "weft/tensor/profile_scope.h"
 
 namespace weft::parallel {
 
@@ -87,6 +88,8 @@ std::vector<Tensors> Trainer::reduce_bucket(const std::vector<Slot*>& bucket) co
   const int places = bucket[0]->parameter.places();
   int64_t total = 0;
   for (const Slot* slot : bucket) total += slot->parameter.numel();
+  const weft::detail::ProfileScope scope(ProfileKind::collective, "bucket of gradients",
+                                         total * places * size_of(bucket[0]->parameter.dtype()));
   Tensors flats;
   for (int i = 0; i < places; ++i) {
     Tensor all =
@@ -167,6 +170,7 @@ void Trainer::check_finite(const std::vector<Slot*>& fresh) const {
 
 void Trainer::update(double n) {
   WEFT_CHECK(Error, n > 0, "step: divided by ", n, "; n must be positive");
+  const weft::detail::ProfileScope scope(ProfileKind::pass, "update");
   const autograd::NoGrad pause;
   const std::vector<Slot*> fresh = fresh_slots();
   if (options_.check_finite) check_finite(fresh);

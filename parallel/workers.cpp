@@ -8,6 +8,7 @@
 
 #include "weft/parallel/worker.h"
 #include "weft/tensor/deadline.h"
+#include "weft/tensor/profile_scope.h"
 #include "weft/tensor/threads.h"
 
 namespace weft::parallel {
@@ -49,6 +50,7 @@ namespace {
 // One call of run_ranks; workers share it, so that a late one finds everything in place.
 struct Call {
   std::function<void(int)> job;
+  std::string what;
   std::mutex mutex;
   std::condition_variable done;
   size_t left = 0;
@@ -58,6 +60,7 @@ struct Call {
   void work(size_t i, int rank, Device device) noexcept {
     std::exception_ptr error;
     try {
+      const weft::detail::ProfileScope scope(ProfileKind::pass, std::string_view(what));
       job(rank);
     } catch (...) {
       error = std::current_exception();
@@ -74,6 +77,7 @@ struct Call {
 void Workers::run_ranks(const std::vector<int>& ranks, std::function<void(int)> job, const RunOptions& options) {
   auto call = std::make_shared<Call>();
   call->job = std::move(job);
+  call->what = std::string("worker: ") + options.what;
   call->left = ranks.size();
   call->answered.resize(ranks.size());
   call->errors.reserve(ranks.size());

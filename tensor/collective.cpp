@@ -8,6 +8,7 @@
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/view.h"
+#include "weft/tensor/profile_scope.h"
 
 namespace weft {
 
@@ -59,6 +60,13 @@ Tensor tree_sum(std::span<const Tensor> x, Device device) {
   return ops::add(tree_sum(x.first(half), device), tree_sum(x.subspan(half), device));
 }
 
+// What a collective moves or sums: all ranks' tensors.
+int64_t bytes_of(std::span<const Tensor> x) {
+  int64_t bytes = 0;
+  for (const Tensor& t : x) bytes += t.numel() * size_of(t.dtype());
+  return bytes;
+}
+
 }  // namespace
 
 void register_communicator(DeviceType type, Communicator* communicator) noexcept {
@@ -68,17 +76,20 @@ void register_communicator(DeviceType type, Communicator* communicator) noexcept
 namespace ops {
 
 Tensor reduce(std::span<const Tensor> x, Device device) {
+  const weft::detail::ProfileScope scope(ProfileKind::collective, "reduce", bytes_of(x));
   check_ranks("reduce", x, true);
   return x.size() == 1 ? clone(to(x[0], device)) : tree_sum(x, device);
 }
 
 Tensors broadcast(const Tensor& x, std::span<const Device> devices) {
+  const weft::detail::ProfileScope scope(ProfileKind::collective, "broadcast", bytes_of({&x, 1}));
   Tensors copies;
   for (const Device device : devices) copies.push_back(device == x.device() ? clone(x) : to(x, device));
   return copies;
 }
 
 Tensors all_reduce(std::span<const Tensor> x, Order order) {
+  const weft::detail::ProfileScope scope(ProfileKind::collective, "all_reduce", bytes_of(x));
   check_ranks("all_reduce", x, true);
   if (order == Order::fastest && x.size() > 1) {
     if (Communicator* communicator = communicator_of(x)) {
@@ -95,6 +106,7 @@ Tensors all_reduce(std::span<const Tensor> x, Order order) {
 }
 
 Tensor gather(std::span<const Tensor> x, Device device, int64_t axis) {
+  const weft::detail::ProfileScope scope(ProfileKind::collective, "gather", bytes_of(x));
   check_ranks("gather", x, false);
   Tensors here;
   for (const Tensor& t : x) here.push_back(to(t, device));
@@ -102,6 +114,7 @@ Tensor gather(std::span<const Tensor> x, Device device, int64_t axis) {
 }
 
 Tensors all_gather(std::span<const Tensor> x, int64_t axis) {
+  const weft::detail::ProfileScope scope(ProfileKind::collective, "all_gather", bytes_of(x));
   check_ranks("all_gather", x, false);
   const std::vector<Device> devices = devices_of(x);
   Tensors y{gather(x, devices[0], axis)};
@@ -110,6 +123,7 @@ Tensors all_gather(std::span<const Tensor> x, int64_t axis) {
 }
 
 Tensors reduce_scatter(std::span<const Tensor> x, std::span<const int64_t> extents, int64_t axis) {
+  const weft::detail::ProfileScope scope(ProfileKind::collective, "reduce_scatter", bytes_of(x));
   check_ranks("reduce_scatter", x, true);
   const int a = normalize_axis("reduce_scatter", axis, x[0].rank());
   check_extents("reduce_scatter", x[0].shape(), a, extents, x.size());
@@ -125,6 +139,7 @@ Tensors reduce_scatter(std::span<const Tensor> x, std::span<const int64_t> exten
 }
 
 Tensors scatter(const Tensor& x, std::span<const Device> devices, std::span<const int64_t> extents, int64_t axis) {
+  const weft::detail::ProfileScope scope(ProfileKind::collective, "scatter", bytes_of({&x, 1}));
   const int a = normalize_axis("scatter", axis, x.rank());
   check_extents("scatter", x.shape(), a, extents, devices.size());
   Tensors parts;

@@ -10,6 +10,7 @@
 #include "weft/tensor/backend.h"
 #include "weft/tensor/cpu/cpu_backend.h"
 #include "weft/tensor/error.h"
+#include "weft/tensor/profile_scope.h"
 
 namespace weft {
 
@@ -152,26 +153,32 @@ Stream Stream::create(Device device) {
 }
 
 void Stream::synchronize() const {
-  if (!device.is_cpu()) backend(device.type).synchronize(*this);
+  if (device.is_cpu()) return;
+  const detail::ProfileScope scope(ProfileKind::wait, "host waits for stream", *this);
+  backend(device.type).synchronize(*this);
 }
 
 void Stream::wait(const Event& event) const {
   // A CPU stream runs inline, so it waits as the host does; a CPU event is always complete.
   if (device.is_cpu())
     event.synchronize();
-  else if (event.handle_ && !event.device_.is_cpu())
+  else if (event.handle_ && !event.device_.is_cpu()) {
+    const detail::ProfileScope scope(ProfileKind::wait, "stream waits for event", *this);
     backend(device.type).wait(*this, event.handle_);
+  }
 }
 
 void synchronize(Device device) {
   check_exists(device);
+  if (device.is_cpu()) return;
+  const detail::ProfileScope scope(ProfileKind::wait, "host waits for device", Stream{device});
   backend(device.type).synchronize_device(device.index);
 }
 
 void synchronize() {
   for (const DeviceType type : {DeviceType::cpu, DeviceType::cuda}) {
     const int count = type == DeviceType::cpu ? 0 : device_count(type);  // CPU streams are never behind
-    for (int i = 0; i < count; ++i) backend(type).synchronize_device(i);
+    for (int i = 0; i < count; ++i) synchronize(Device(type, i));
   }
 }
 
@@ -217,7 +224,9 @@ void Event::record(Stream stream, bool timing) {
 
 bool Event::query() const { return !handle_ || backend(device_.type).query(handle_, device_.index); }
 void Event::synchronize() const {
-  if (handle_) backend(device_.type).synchronize_event(handle_, device_.index);
+  if (!handle_ || device_.is_cpu()) return;
+  const detail::ProfileScope scope(ProfileKind::wait, "host waits for event", Stream{device_});
+  backend(device_.type).synchronize_event(handle_, device_.index);
 }
 
 double Event::elapsed_ms(const Event& start) const {

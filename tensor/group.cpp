@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "weft/tensor/deadline.h"
+#include "weft/tensor/profile_scope.h"
 
 namespace weft {
 
@@ -105,6 +106,7 @@ void Group::forbid(std::string reason) {
 }
 
 Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Act& act) {
+  const detail::ProfileScope scope(ProfileKind::meeting, std::string_view(what));
   Meetings& m = *meetings_;
   std::unique_lock lock(m.mutex);
   WEFT_CHECK(CommError, m.forbidden.empty(), what, ": ", m.forbidden);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "weft/tensor/error.h"
+#include "weft/tensor/profile_scope.h"
 #include "weft/tensor/small_pool.h"
 
 namespace weft {
@@ -20,17 +21,18 @@ namespace {
 struct Counters {
   std::atomic<int64_t> in_use{0}, peak{0}, allocations{0}, live{0};
 
-  void add(int64_t bytes) noexcept {
+  int64_t add(int64_t bytes) noexcept {
     const int64_t now = in_use.fetch_add(bytes, std::memory_order_relaxed) + bytes;
     int64_t seen = peak.load(std::memory_order_relaxed);
     while (now > seen && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {
     }
     allocations.fetch_add(1, std::memory_order_relaxed);
     live.fetch_add(1, std::memory_order_relaxed);
+    return now;
   }
-  void remove(int64_t bytes) noexcept {
-    in_use.fetch_sub(bytes, std::memory_order_relaxed);
+  int64_t remove(int64_t bytes) noexcept {
     live.fetch_sub(1, std::memory_order_relaxed);
+    return in_use.fetch_sub(bytes, std::memory_order_relaxed) - bytes;
   }
 };
 
@@ -40,6 +42,17 @@ constinit std::array<std::array<PaddedCounters, max_cpu_devices>, device_types> 
 
 Counters& counters_of(Device device) {
   return counters[static_cast<size_t>(device.type)][static_cast<size_t>(device.index) % max_cpu_devices];
+}
+
+void count(Stream stream, int64_t bytes) noexcept {
+  const int64_t in_use = counters_of(stream.device).add(bytes);
+  if (bytes > 0 && detail::profiling.load(std::memory_order_relaxed)) [[unlikely]]
+    detail::profile_memory(stream, bytes, in_use);
+}
+void uncount(Stream stream, int64_t bytes) noexcept {
+  const int64_t in_use = counters_of(stream.device).remove(bytes);
+  if (bytes > 0 && detail::profiling.load(std::memory_order_relaxed)) [[unlikely]]
+    detail::profile_memory(stream, -bytes, in_use);
 }
 
 }  // namespace
@@ -53,7 +66,7 @@ void Storage::record_stream(Stream stream) {
 }
 
 void release(Storage* storage) noexcept {
-  counters_of(storage->device()).remove(static_cast<int64_t>(storage->bytes_));
+  uncount(storage->stream_, static_cast<int64_t>(storage->bytes_));
   Storage::Extra* extra = storage->extra_;
   try {
     // Work that other streams still do on the memory comes before its reuse on its own stream.
@@ -91,7 +104,7 @@ Ref<Storage> allocate_storage(size_t bytes, Stream stream, bool pinned) {
   storage->bytes_ = bytes;
   storage->stream_ = stream;
   storage->kind_ = page_locked ? Storage::Kind::pinned : Storage::Kind::pooled;
-  counters_of(stream.device).add(static_cast<int64_t>(bytes));
+  count(stream, static_cast<int64_t>(bytes));
   return Ref<Storage>(storage);
 }
 
@@ -101,7 +114,7 @@ Ref<Storage> adopt_storage(void* data, size_t bytes, Device device, std::functio
   storage->bytes_ = bytes;
   storage->stream_ = current_stream(device);
   storage->kind_ = Storage::Kind::adopted;
-  counters_of(device).add(static_cast<int64_t>(bytes));
+  count(storage->stream_, static_cast<int64_t>(bytes));
   Ref<Storage> owner(storage);
   if (deleter) storage->extra_ = new Storage::Extra{std::move(deleter), {}};
   return owner;

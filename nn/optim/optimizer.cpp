@@ -5,6 +5,7 @@
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/optimizer_update.h"
+#include "weft/tensor/ops/work.h"
 
 namespace weft::nn::optim {
 
@@ -24,6 +25,16 @@ std::vector<UpdateItem> items_of(std::span<const Update> updates, double lr, dou
                      u.weight_decay.value_or(decay) * u.wd_mult});
   }
   return items;
+}
+
+// The gradient is read, the value and the states are read and written.
+int64_t bytes_of(const std::vector<UpdateItem>& items, DType dtype) {
+  int64_t bytes = 0;
+  for (const UpdateItem& item : items) {
+    const int64_t states = (item.first ? 1 : 0) + (item.second ? 1 : 0) + (item.third ? 1 : 0);
+    bytes += item.numel * size_of(dtype) * (3 + 2 * states);
+  }
+  return bytes;
 }
 
 // Calls launch(dtype, items, stream) once per dtype.
@@ -67,6 +78,7 @@ std::vector<std::string> SGD::state_names() const {
 
 void SGD::apply(std::span<const Update> updates, int64_t, double scale) const {
   by_dtype(updates, lr_, weight_decay_, [&](DType dtype, const std::vector<UpdateItem>& items, Stream stream) {
+    ops::profile_bytes(sgd_update_kernel, [&] { return bytes_of(items, dtype); });
     sgd_update_kernel({dtype, static_cast<int64_t>(items.size()), items.data(), momentum_, nesterov_, scale}, stream);
   });
 }
@@ -89,6 +101,7 @@ void Adam::apply(std::span<const Update> updates, int64_t step, double scale) co
   const double c1 = 1 - std::pow(beta1_, static_cast<double>(step)),
                c2 = 1 - std::pow(beta2_, static_cast<double>(step));
   by_dtype(updates, lr_, weight_decay_, [&](DType dtype, const std::vector<UpdateItem>& items, Stream stream) {
+    ops::profile_bytes(adam_update_kernel, [&] { return bytes_of(items, dtype); });
     adam_update_kernel(
         {dtype, static_cast<int64_t>(items.size()), items.data(), beta1_, beta2_, eps_, c1, c2, decoupled_, scale},
         stream);
@@ -114,6 +127,7 @@ void RMSprop::apply(std::span<const Update> updates, int64_t, double scale) cons
   by_dtype(updates, lr_, weight_decay_, [&](DType dtype, std::vector<UpdateItem>& items, Stream stream) {
     if (!options_.centered)  // the only further state, if any, is the momentum
       for (UpdateItem& item : items) std::swap(item.second, item.third);
+    ops::profile_bytes(rmsprop_update_kernel, [&] { return bytes_of(items, dtype); });
     rmsprop_update_kernel({dtype, static_cast<int64_t>(items.size()), items.data(), options_.alpha, options_.eps,
                            options_.momentum, scale},
                           stream);

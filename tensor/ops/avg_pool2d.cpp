@@ -1,6 +1,7 @@
 #include "weft/tensor/ops/avg_pool2d.h"
 
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -55,6 +56,7 @@ Tensor avg_pool2d(const Tensor& x, const PoolWindows& windows) {
   const Tensor y = empty_image(x, windows.h.out, windows.w.out);
   if (y.numel() == 0) return y;
   const Tensor image = contiguous(x, Layout::channels_last);
+  profile_work(avg_pool2d_kernel, image, y);
   avg_pool2d_kernel({x.dtype(), x.shape()[0], x.shape()[1], windows.h, windows.w, image.raw(), y.raw()},
                     current_stream(x.device()));
   return y;
@@ -69,6 +71,7 @@ Tensor avg_pool2d_backward(const Tensor& dy, const PoolWindows& windows) {
   const Tensor dx = empty_image(dy, windows.h.in, windows.w.in);
   if (dx.numel() == 0) return dx;
   const Tensor image = contiguous(dy, Layout::channels_last);
+  profile_work(avg_pool2d_backward_kernel, image, dx);
   avg_pool2d_backward_kernel({dy.dtype(), dy.shape()[0], dy.shape()[1], windows.h, windows.w, image.raw(), dx.raw()},
                              current_stream(dy.device()));
   return dx;

@@ -2,6 +2,7 @@
 
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -69,6 +70,7 @@ std::pair<Tensor, Tensor> batch_norm_statistics(const Tensor& x) {
   const Tensor dense = channels_last(x);
   const Tensor partials = empty_partials(x, rows);
   const Tensor mean = empty_vector(x), var = empty_vector(x);
+  profile_work(batch_norm_statistics_kernel, dense, partials, mean, var);
   batch_norm_statistics_kernel({x.dtype(), rows, x.shape()[1], dense.raw(), partials.raw(), mean.raw(), var.raw()},
                                current_stream(x.device()));
   return {mean, var};
@@ -79,6 +81,7 @@ Tensor batch_norm_inverse_std(const Tensor& var, double eps) {
   const Tensor dense = contiguous(cast(var, dtype));
   const Tensor inverse_std = empty_like(dense);
   if (dense.numel() == 0) return inverse_std;
+  profile_work(batch_norm_finish_kernel, dense, inverse_std);
   batch_norm_finish_kernel({.dtype = dtype,
                             .channels = dense.numel(),
                             .count = 0,
@@ -97,6 +100,7 @@ void batch_norm_update(const Tensor& mean, const Tensor& var, double count, doub
                        Tensor& running_var) {
   check_running("running_mean", running_mean, mean);
   check_running("running_var", running_var, var);
+  profile_work(batch_norm_finish_kernel, mean, var, running_mean, running_mean, running_var, running_var);
   batch_norm_finish_kernel({.dtype = mean.dtype(),
                             .channels = mean.numel(),
                             .count = count,
@@ -120,6 +124,7 @@ Tensor batch_norm_normalize(const Tensor& x, const Tensor& mean, const Tensor& i
   const Tensor g = channel_vector("gamma", gamma, x, 1), b = channel_vector("beta", beta, x, 0);
   if (y.numel() == 0) return y;
   const Tensor dense = channels_last(x);
+  profile_work(batch_norm_kernel, dense, m, r, g, b, y);
   batch_norm_kernel(
       {x.dtype(), rows_of(x), x.shape()[1], relu, dense.raw(), m.raw(), r.raw(), g.raw(), b.raw(), y.raw()},
       current_stream(x.device()));
@@ -136,6 +141,7 @@ std::pair<Tensor, Tensor> batch_norm_sums(const Tensor& x, const Tensor& dy, con
   const Tensor m = channel_vector("mean", mean, x, 0), r = channel_vector("inverse_std", inverse_std, x, 1);
   const Tensor partials = empty_partials(x, rows_of(x));
   const Tensor sum_dz = empty_vector(x), sum_dz_xh = empty_vector(x);
+  profile_work(batch_norm_sums_kernel, dense_x, dense_dy, dense_y, m, r, partials, sum_dz, sum_dz_xh);
   batch_norm_sums_kernel(
       {x.dtype(), rows_of(x), x.shape()[1], dense_x.raw(), dense_dy.raw(), y.defined() ? dense_y.raw() : nullptr,
        m.raw(), r.raw(), partials.raw(), sum_dz.raw(), sum_dz_xh.raw()},
@@ -153,6 +159,7 @@ Tensor batch_norm_dx(const Tensor& x, const Tensor& dy, const Tensor& y, const T
   const Tensor dense_y = y.defined() ? channels_last(y) : y;
   const Tensor m = channel_vector("mean", mean, x, 0), r = channel_vector("inverse_std", inverse_std, x, 1);
   const Tensor g = channel_vector("gamma", gamma, x, 1);
+  profile_work(batch_norm_backward_kernel, dense_x, dense_dy, dense_y, m, r, g, sum_dz, sum_dz_xh, dx);
   batch_norm_backward_kernel(
       {x.dtype(), rows_of(x), x.shape()[1], count, dense_x.raw(), dense_dy.raw(), y.defined() ? dense_y.raw() : nullptr,
        m.raw(), r.raw(), g.raw(), sum_dz.defined() ? sum_dz.raw() : nullptr,

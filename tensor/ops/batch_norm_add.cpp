@@ -2,6 +2,7 @@
 
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -41,6 +42,7 @@ Tensor batch_norm_add(const Tensor& x, const Tensor& residual, const Tensor& mea
   if (y.numel() == 0) return y;
   const Tensor dense = contiguous(x, Layout::channels_last), other = contiguous(residual, Layout::channels_last);
   const int64_t channels = x.shape()[1];
+  profile_work(batch_norm_add_kernel, dense, other, m, r, g, b, y);
   batch_norm_add_kernel({x.dtype(), x.numel() / channels, channels, relu, dense.raw(), other.raw(), m.raw(), r.raw(),
                          g.raw(), b.raw(), y.raw()},
                         current_stream(x.device()));
@@ -52,6 +54,7 @@ Tensor batch_norm_add_backward(const Tensor& dy, const Tensor& y) {
   const Tensor dz = empty_result(y);
   if (dz.numel() == 0) return dz;
   const Tensor dense_dy = contiguous(dy, Layout::channels_last), dense_y = contiguous(y, Layout::channels_last);
+  profile_work(batch_norm_add_backward_kernel, dense_dy, dense_y, dz);
   batch_norm_add_backward_kernel({y.dtype(), y.numel(), dense_dy.raw(), dense_y.raw(), dz.raw()},
                                  current_stream(y.device()));
   return dz;

@@ -5,6 +5,7 @@
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/elementwise.h"
 #include "weft/tensor/ops/unary.h"
+#include "weft/tensor/ops/work.h"
 
 namespace weft {
 
@@ -43,6 +44,7 @@ void run_binary(BinaryOp op, const Tensor& out, const Tensor& a, const Tensor& b
   const Shape& shape = out.shape();
   const Strides strides[] = {out.strides(), broadcast_strides(a, shape), broadcast_strides(b, shape)};
   const Geometry geometry(shape, strides);
+  profile_work_as(name_of(op), binary_kernel, a, b, out);
   binary_kernel({op, out.dtype(), out.numel(), a.raw(), b.raw(), out.raw(), geometry.pointer(), p},
                 current_stream(out.device()));
 }
@@ -97,8 +99,10 @@ Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b) {
   if (dtype != b.dtype() || !is_floating(dtype) || a.device() != b.device() || !same_dense(a, b))
     return general_binary(op, a, b);
   Tensor out = empty_strided(a.shape(), a.strides(), dtype, a.device());
-  if (out.numel() > 0)
+  if (out.numel() > 0) {
+    profile_work_as(name_of(op), binary_kernel, a, b, out);
     binary_kernel({op, dtype, out.numel(), a.raw(), b.raw(), out.raw(), nullptr}, current_stream(a.device()));
+  }
   return out;
 }
 
@@ -111,6 +115,7 @@ Tensor compare(CompareOp op, const Tensor& a, const Tensor& b) {
   if (out.numel() == 0) return out;
   const Strides strides[] = {out.strides(), broadcast_strides(left, shape), broadcast_strides(right, shape)};
   const Geometry geometry(shape, strides);
+  profile_work_as(name_of(op), compare_kernel, left, right, out);
   compare_kernel({op, dtype, out.numel(), left.raw(), right.raw(), 0, out.raw(), geometry.pointer()},
                  current_stream(a.device()));
   return out;
@@ -123,6 +128,7 @@ Tensor compare(CompareOp op, const Tensor& a, double b) {
   if (out.numel() == 0) return out;
   const Strides strides[] = {out.strides(), x.strides()};
   const Geometry geometry(x.shape(), strides);
+  profile_work_as(name_of(op), compare_kernel, x, out);
   compare_kernel({op, x.dtype(), out.numel(), x.raw(), nullptr, b, out.raw(), geometry.pointer()},
                  current_stream(x.device()));
   return out;
@@ -146,6 +152,7 @@ void mul_(const Tensor& a, double factor) {
   a.storage().bump_version("mul_");
   if (a.numel() == 0) return;
   if (is_permuted_dense(a.shape(), a.strides())) {
+    profile_work_as("scale", unary_kernel, a, a);
     unary_kernel({UnaryOp::scale, 0, a.dtype(), factor, 0, a.numel(), a.raw(), nullptr, nullptr, a.raw()},
                  current_stream(a.device()));
   } else {

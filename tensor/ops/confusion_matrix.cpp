@@ -1,6 +1,7 @@
 #include "weft/tensor/ops/confusion_matrix.h"
 
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -33,6 +34,7 @@ Tensor confusion_matrix(const Tensor& predictions, const Tensor& labels, int64_t
   const Tensor counts = empty({classes, classes}, options);
   const Tensor p = contiguous(predictions), l = contiguous(labels);
   int64_t bad = labels.numel();
+  profile_work(confusion_matrix_kernel, p, l, counts);
   confusion_matrix_kernel({p.dtype(), l.dtype(), l.numel(), classes, ignore_label, p.raw(), l.raw(),
                            counts.data<int64_t>(), labels.device().is_cpu() ? &bad : nullptr},
                           current_stream(labels.device()));

@@ -3,6 +3,7 @@
 #include "weft/tensor/ops/fill.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/matmul.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -115,6 +116,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2d
   args.x_data = images.raw();
   args.w_data = filter.raw();
   args.y_data = y.raw();
+  profile_work(conv2d_kernel, images, filter, dense_bias, y);
   run(args, x.device());
   return y;
 }
@@ -130,6 +132,7 @@ Tensor conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_s
   args.x_data = dx.raw();
   args.w_data = filter.raw();
   args.y_data = gradient.raw();
+  profile_work_as(operation, conv2d_kernel, gradient, filter, dx);
   run(args, dy.device());
   return dx;
 }
@@ -148,6 +151,7 @@ Tensor conv2d_weight_gradient(const Tensor& x, const Tensor& dy, const Shape& w_
   args.x_data = images.raw();
   args.w_data = dw.raw();
   args.y_data = gradient.raw();
+  profile_work_as(operation, conv2d_kernel, images, gradient, dw);
   run(args, x.device());
   return dw;
 }

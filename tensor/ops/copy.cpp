@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "weft/tensor/ops/elementwise.h"
+#include "weft/tensor/ops/work.h"
 
 namespace weft {
 
@@ -20,6 +21,7 @@ Strides kept_strides(const Tensor& x) {
 void copy_within(const Tensor& y, const Tensor& x) {
   const Strides strides[] = {y.strides(), broadcast_strides(x, y.shape())};
   const Geometry geometry(y.shape(), strides);
+  profile_work(copy_kernel, x, y);
   copy_kernel({x.dtype(), y.dtype(), y.numel(), x.raw(), y.raw(), geometry.pointer()}, current_stream(y.device()));
 }
 
@@ -49,7 +51,10 @@ void move_bytes(const Tensor& y, const Tensor& x, const CopyOptions& options) {
     written.record(source);
     target.wait(written);
   }
-  backend(stream.device.type).copy(y.raw(), to, x.raw(), from, bytes, stream);
+  {
+    const detail::ProfileScope scope(from, to, stream, static_cast<int64_t>(bytes));
+    backend(stream.device.type).copy(y.raw(), to, x.raw(), from, bytes, stream);
+  }
   if (from.is_cpu() || to.is_cpu()) {
     const Tensor& host = from.is_cpu() ? x : y;
     if (options.non_blocking && host.storage().pinned()) return;  // whose pool knows of the copy
@@ -83,9 +88,10 @@ void check_copy(const char* name, const Tensor& y, const Tensor& x) {
 
 void copy_unchecked(const Tensor& y, const Tensor& x, const CopyOptions& options) {
   if (y.numel() == 0) return;
-  const bool reachable = y.device() == x.device() || (y.device().is_cpu() && x.device().is_cpu());
-  if (reachable) return copy_within(y, apart_from(y, x));
-  copy_across(y, x, options);
+  if (y.device() == x.device()) return copy_within(y, apart_from(y, x));
+  if (!y.device().is_cpu() || !x.device().is_cpu()) return copy_across(y, x, options);
+  const detail::ProfileScope scope(x.device(), y.device(), current_stream(y.device()), y.numel() * size_of(y.dtype()));
+  copy_within(y, apart_from(y, x));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -113,6 +114,8 @@ CrossEntropyOutputs<Tensor> cross_entropy(const Tensor& logits, const Tensor& la
   const int64_t chunks = (p.positions + cross_entropy_chunk - 1) / cross_entropy_chunk;
   const Tensor partials = empty({chunks, 2}, {.dtype = DType::f64, .device = logits.device()});
   int64_t bad = p.positions;
+  profile_work(cross_entropy_kernel, p.logits, p.labels, p.weights, out.log_sum, out.loss, partials, out.sum,
+               out.weight, out.mean);
   cross_entropy_kernel({p.input, out.log_sum.raw(), out.loss.raw(), partials.data<double>(), out.sum.raw(),
                         out.weight.raw(), out.mean.raw(), logits.device().is_cpu() ? &bad : nullptr},
                        current_stream(logits.device()));
@@ -127,6 +130,7 @@ Tensor cross_entropy_backward(const Tensor& dloss, const Tensor& logits, const T
   const int64_t stride = dloss_stride(dense, labels);
   const Tensor dlogits = empty_like(p.logits);
   if (p.positions == 0) return dlogits;
+  profile_work(cross_entropy_backward_kernel, p.logits, p.labels, log_sum, dense, weight, dlogits);
   cross_entropy_backward_kernel({p.input, log_sum.raw(), dense.raw(), stride, raw_or_null(weight), dlogits.raw()},
                                 current_stream(logits.device()));
   return dlogits;
@@ -142,10 +146,12 @@ std::pair<Tensor, Tensor> cross_entropy_second(const Tensor& g, const Tensor& dl
   const Tensor dense_g = with_strides_of(g, p.logits);
   const Tensor ddloss = empty(labels.shape(), {.dtype = dense.dtype(), .device = logits.device()});
   const Tensor dlogits = empty_like(p.logits);
-  if (p.positions > 0)
+  if (p.positions > 0) {
+    profile_work(cross_entropy_second_kernel, p.logits, p.labels, log_sum, dense, weight, dense_g, ddloss, dlogits);
     cross_entropy_second_kernel(
         {p.input, log_sum.raw(), dense.raw(), stride, raw_or_null(weight), dense_g.raw(), ddloss.raw(), dlogits.raw()},
         current_stream(logits.device()));
+  }
   return {ddloss, dlogits};
 }
 

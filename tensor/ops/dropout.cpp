@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -18,6 +19,7 @@ Tensor ops::dropout(const Tensor& x, double p, const RandomCall& call) {
   const Strides strides[] = {dense.strides(), strides_of(dense.shape())};
   const auto threshold = static_cast<uint64_t>(std::llround(std::ldexp(p, 32)));
   const double scale = p < 1 ? 1 / (1 - p) : 0;
+  profile_work(dropout_kernel, dense, y);
   dropout_kernel({x.dtype(), collapse(x.shape(), strides), call, threshold, scale, dense.raw(), y.raw()},
                  current_stream(x.device()));
   return y;

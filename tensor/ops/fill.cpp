@@ -7,6 +7,7 @@
 #include "weft/tensor/convert.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/elementwise.h"
+#include "weft/tensor/ops/work.h"
 
 namespace weft {
 
@@ -29,6 +30,7 @@ void fill(const Tensor& y, double value) {
   if (y.numel() == 0) return;
   const Strides strides[] = {y.strides()};
   const Geometry geometry(y.shape(), strides);
+  profile_work(fill_kernel, y);
   fill_kernel({size_of(y.dtype()), y.numel(), element_bits(y.dtype(), value), y.raw(), geometry.pointer()},
               current_stream(y.device()));
 }

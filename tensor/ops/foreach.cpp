@@ -2,6 +2,7 @@
 
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/elementwise.h"
+#include "weft/tensor/ops/work.h"
 
 namespace weft {
 
@@ -35,6 +36,13 @@ std::vector<ForeachItem> items_of(DType dtype, const Tensors& y, const Tensors& 
   return items;
 }
 
+// Of `accesses` operands as large as the items.
+int64_t bytes_of(const std::vector<ForeachItem>& items, DType dtype, int64_t accesses) {
+  int64_t bytes = 0;
+  for (const ForeachItem& item : items) bytes += item.numel * size_of(dtype) * accesses;
+  return bytes;
+}
+
 void axpby(const char* name, const Tensors& y, double b, double a, const Tensors& x, const double* factor) {
   Tensors dense, terms;
   for (size_t i = 0; i < y.size(); ++i) {
@@ -43,9 +51,11 @@ void axpby(const char* name, const Tensors& y, double b, double a, const Tensors
   }
   for (const Tensor& t : y) t.storage().bump_version(name);
   for (const DType dtype : dtypes)
-    if (const auto items = items_of(dtype, dense, terms); !items.empty())
+    if (const auto items = items_of(dtype, dense, terms); !items.empty()) {
+      profile_bytes(foreach_axpby_kernel, [&] { return bytes_of(items, dtype, x.empty() ? 2 : 3); });
       foreach_axpby_kernel({dtype, static_cast<int64_t>(items.size()), items.data(), a, b, factor},
                            current_stream(y[0].device()));
+    }
   for (size_t i = 0; i < y.size(); ++i)
     if (!dense[i].same(y[i])) copy(y[i], dense[i]);  // y has gaps
 }
@@ -73,11 +83,13 @@ Tensor totals(const Tensors& x, double max_norm) {
   double* next = partials.data<double>();
   for (size_t d = 0; d < std::size(dtypes); ++d) {
     if (items[d].empty()) continue;
+    profile_bytes(foreach_squares_kernel, [&] { return bytes_of(items[d], dtypes[d], 1); });
     foreach_squares_kernel({dtypes[d], static_cast<int64_t>(items[d].size()), items[d].data(), next}, stream);
     next += chunks_of(items[d]);
   }
   double* const result = results.data<double>();
   const bool clips = max_norm > 0;
+  profile_work(foreach_total_kernel, partials, results);
   foreach_total_kernel(
       {chunks, partials.data<double>(), max_norm, result, clips ? result + 1 : nullptr, clips ? result + 2 : nullptr},
       stream);

@@ -1,6 +1,7 @@
 #include "weft/tensor/ops/gather.h"
 
 #include "weft/tensor/ops/elementwise.h"
+#include "weft/tensor/ops/work.h"
 
 namespace weft {
 
@@ -28,6 +29,7 @@ void run(Kernel<GatherArgs>& kernel, const Tensor& whole, const Tensor& selectio
   Strides beside = whole.strides();
   beside[axis] = 0;
   const Strides strides[] = {selection.strides(), beside, index.strides()};
+  profile_work(kernel, selection, selection, index);  // of the whole, as many elements as are selected
   kernel({size_of(whole.dtype()), index.dtype(), whole.shape()[axis], whole.strides()[axis],
           collapse(index.shape(), strides), index.raw(), selection.raw(), whole.raw()},
          current_stream(whole.device()));
@@ -49,6 +51,7 @@ Tensor checked_index(const IndexUser& user, const Tensor& index, const Tensor& x
   const Tensor dense = contiguous(index);
   if (dense.numel() == 0) return dense;
   int64_t bad = dense.numel();
+  profile_work(check_index_kernel, dense);
   check_index_kernel(
       {dense.dtype(), dense.numel(), limit, dense.raw(), user.message, dense.device().is_cpu() ? &bad : nullptr},
       current_stream(dense.device()));
@@ -85,6 +88,7 @@ Tensor index_select(const Tensor& x, int64_t axis, const Tensor& index, const In
   const Tensor y = empty_strided(shape, y_strides, x.dtype(), x.device());
   if (y.numel() == 0) return y;
   const Strides strides[] = {y_strides, x_strides, index_strides};
+  profile_work(gather_kernel, y, y, dense);  // of x, as many elements as y has
   gather_kernel({size_of(x.dtype()), dense.dtype(), x.shape()[dim], x.strides()[dim], collapse(shape, strides),
                  dense.raw(), y.raw(), x.raw()},
                 current_stream(x.device()));

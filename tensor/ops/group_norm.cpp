@@ -2,6 +2,7 @@
 
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -41,6 +42,7 @@ GroupNormOutputs<Tensor> group_norm(const Tensor& x, const Tensor& gamma, const 
   GroupNormOutputs<Tensor> out{empty_result(x), zeros({rows.rows}, wide), zeros({rows.rows}, wide)};
   if (x.numel() == 0) return out;
   const Tensor dense = contiguous(x);
+  profile_work(group_norm_kernel, dense, g, b, out.mean, out.inverse_std, out.y);
   group_norm_kernel(
       {geometry_of(x, rows), eps, dense.raw(), g.raw(), b.raw(), out.mean.raw(), out.inverse_std.raw(), out.y.raw()},
       current_stream(x.device()));
@@ -53,6 +55,7 @@ Tensor group_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& gamm
   const Tensor dx = empty_result(x);
   if (x.numel() == 0) return dx;
   const Tensor dense_x = contiguous(x), dense_dy = contiguous(dy), g = affine("gamma", gamma, x, rows, 1);
+  profile_work(group_norm_backward_kernel, dense_x, dense_dy, g, mean, inverse_std, dx);
   group_norm_backward_kernel(
       {geometry_of(x, rows), dense_x.raw(), dense_dy.raw(), g.raw(), mean.raw(), inverse_std.raw(), dx.raw()},
       current_stream(x.device()));

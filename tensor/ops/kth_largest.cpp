@@ -1,6 +1,7 @@
 #include "weft/tensor/ops/kth_largest.h"
 
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -20,6 +21,7 @@ Tensor kth_largest(const Tensor& x, int64_t k) {
   const Tensor y = empty(shape, {.dtype = x.dtype(), .device = x.device()});
   if (y.numel() == 0) return y;
   const Tensor dense = contiguous(x);
+  profile_work(kth_largest_kernel, dense, y);
   kth_largest_kernel({x.dtype(), y.numel(), n, k, dense.raw(), y.raw()}, current_stream(x.device()));
   return y;
 }

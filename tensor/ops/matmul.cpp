@@ -4,6 +4,7 @@
 
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/view.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -126,6 +127,7 @@ Tensor multiply(const Tensor& a, const Tensor& b) {
                   .b_batch = r.batch,
                   .allow_tf32 = allow_tf32()};
   fold(args);
+  profile_work(matmul_kernel, l.memory, r.memory, c);
   matmul_kernel(args, current_stream(a.device()));
   return c;
 }

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -66,6 +67,7 @@ std::pair<Tensor, Tensor> max_pool2d(const Tensor& x, const MaxPool2dOptions& op
   const Tensor index = empty(shape, {.dtype = DType::i32, .device = x.device()}, Layout::channels_last);
   if (y.numel() > 0) {
     const Tensor image = contiguous(x, Layout::channels_last);
+    profile_work(max_pool2d_kernel, image, y, index);
     max_pool2d_kernel({g, image.raw(), y.raw(), index.data<int32_t>(Layout::channels_last)},
                       current_stream(x.device()));
   }
@@ -82,6 +84,7 @@ Tensor max_pool2d_backward(const Tensor& dy, const Tensor& index, Pair size, con
   if (dx.numel() == 0) return dx;
   const Tensor dense = contiguous(dy, Layout::channels_last);
   const Tensor places = contiguous(index, Layout::channels_last);
+  profile_work(max_pool2d_backward_kernel, dense, places, dx);
   max_pool2d_backward_kernel({g, dense.raw(), indices(places), dx.raw()}, current_stream(dy.device()));
   return dx;
 }
@@ -95,6 +98,7 @@ Tensor max_pool2d_gather(const Tensor& x, const Tensor& index, const MaxPool2dOp
   if (y.numel() == 0) return y;
   const Tensor image = contiguous(x, Layout::channels_last);
   const Tensor places = contiguous(index, Layout::channels_last);
+  profile_work(max_pool2d_gather_kernel, image, places, y);
   max_pool2d_gather_kernel({g, image.raw(), indices(places), y.raw()}, current_stream(x.device()));
   return y;
 }

@@ -3,6 +3,7 @@
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/fill.h"
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -56,6 +57,7 @@ Tensor pad(const Tensor& x, const Padding& padding, const PadOptions& options) {
   const Tensor fills = fills_of(x, options), y = empty_image(x, axes.h.out, axes.w.out);
   if (y.numel() == 0) return y;
   const Tensor image = contiguous(x, Layout::channels_last);
+  profile_work(pad_kernel, image, fills, y);
   pad_kernel({size_of(x.dtype()), x.shape()[0], x.shape()[1], axes.h, axes.w, image.raw(),
               element_bits(x.dtype(), options.value), fills.defined() ? fills.raw() : nullptr, y.raw()},
              current_stream(x.device()));
@@ -71,6 +73,7 @@ Tensor pad_backward(const Tensor& dy, Pair size, const Padding& padding, PadMode
   const Tensor dx = empty_image(dy, size.h, size.w);
   if (dx.numel() == 0) return dx;
   const Tensor image = contiguous(dy, Layout::channels_last);
+  profile_work(pad_backward_kernel, image, dx);
   pad_backward_kernel({dy.dtype(), dy.shape()[0], dy.shape()[1], axes.h, axes.w, image.raw(), dx.raw()},
                       current_stream(dy.device()));
   return dx;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -24,8 +25,10 @@ Tensor uniform(const Shape& shape, double low, double high, const TensorOptions&
   WEFT_CHECK(Error, low <= high && std::isfinite(high - low), "uniform: bounds ", low, " and ", high,
              " do not hold a finite interval [low, high)");
   const Tensor out = make("uniform", shape, options);
-  if (out.numel() > 0)
+  if (out.numel() > 0) {
+    profile_work(uniform_kernel, out);
     uniform_kernel({out.dtype(), out.numel(), call, low, high, out.raw()}, current_stream(out.device()));
+  }
   return out;
 }
 
@@ -33,8 +36,10 @@ Tensor normal(const Shape& shape, double mean, double deviation, const TensorOpt
   WEFT_CHECK(Error, std::isfinite(mean) && std::isfinite(deviation) && deviation >= 0, "randn: mean ", mean,
              " and deviation ", deviation, " must be finite, the deviation not negative");
   const Tensor out = make("randn", shape, options);
-  if (out.numel() > 0)
+  if (out.numel() > 0) {
+    profile_work(normal_kernel, out);
     normal_kernel({out.dtype(), out.numel(), call, mean, deviation, out.raw()}, current_stream(out.device()));
+  }
   return out;
 }
 

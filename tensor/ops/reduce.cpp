@@ -5,6 +5,7 @@
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/elementwise.h"
 #include "weft/tensor/ops/fill.h"
+#include "weft/tensor/ops/work.h"
 
 namespace weft {
 
@@ -111,6 +112,7 @@ Tensor sum_over(const Tensor& x, uint32_t bits, bool keep, double divisor) {
     fill(y, divisor == 0 ? std::numeric_limits<double>::quiet_NaN() : 0);
     return y;
   }
+  profile_work(sum_kernel, x, y);
   sum_kernel({x.dtype(), reduction_of(x, axes), divisor, x.raw(), y.raw()}, current_stream(x.device()));
   return y;
 }
@@ -125,6 +127,8 @@ Tensor max_over(const char* operation, const Tensor& x, const ReduceOptions& opt
   Tensor index = empty_output(x, bits, options.keep, axes.kept, DType::i64);
   if (index.numel() == 0) return index;
   WEFT_CHECK(ShapeError, x.numel() > 0, operation, ": no elements along the reduced axes of shape ", x.shape());
+  const Tensor absent;
+  profile_work(max_kernel, x, values ? *values : absent, index);
   max_kernel(
       {x.dtype(), reduction_of(x, axes), x.raw(), values ? values->raw() : nullptr, static_cast<int64_t*>(index.raw())},
       current_stream(x.device()));
@@ -209,6 +213,7 @@ Tensor max_backward(const Tensor& dy, const Tensor& index, const Shape& shape, c
   }
   const Strides strides[] = {dx.strides(), strides_in(dy, shape, bits, options.keep),
                              strides_in(index, shape, bits, options.keep), position};
+  profile_work(max_backward_kernel, dy, index, dx);
   max_backward_kernel(
       {dy.dtype(), collapse(shape, strides), dy.raw(), static_cast<const int64_t*>(index.raw()), dx.raw()},
       current_stream(dy.device()));
@@ -224,6 +229,7 @@ Tensor max_gather(const Tensor& x, const Tensor& index, const ReduceOptions& opt
   axes.kept.sort_slowest_first(strides_in(places, x.shape(), bits, options.keep));
   Tensor y = empty_strided(places.shape(), places.strides(), x.dtype(), x.device());
   if (y.numel() == 0) return y;
+  profile_work(max_gather_kernel, x, places, y);
   max_gather_kernel({x.dtype(), reduction_of(x, axes), x.raw(), static_cast<const int64_t*>(places.raw()), y.raw()},
                     current_stream(x.device()));
   return y;

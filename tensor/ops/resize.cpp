@@ -4,6 +4,7 @@
 
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/resize_nearest.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -50,6 +51,7 @@ Tensor resize(const Tensor& x, Pair size, const ResizeOptions& options) {
                          Layout::channels_last);
   if (y.numel() == 0) return y;
   const Tensor image = contiguous(x, Layout::channels_last);
+  profile_work(resize_kernel, image, y);
   resize_kernel({x.dtype(), x.shape()[0], x.shape()[1], axis_of(in.h, size.h, options.scale_h, options.align_corners),
                  axis_of(in.w, size.w, options.scale_w, options.align_corners), image.raw(), y.raw()},
                 current_stream(x.device()));
@@ -65,6 +67,7 @@ Tensor resize_backward(const Tensor& dy, Pair size, const ResizeOptions& options
                           Layout::channels_last);
   if (dx.numel() == 0) return dx;
   const Tensor image = contiguous(dy, Layout::channels_last);
+  profile_work(resize_backward_kernel, image, dx);
   resize_backward_kernel(
       {dy.dtype(), dy.shape()[0], dy.shape()[1], axis_of(size.h, out.h, options.scale_h, options.align_corners),
        axis_of(size.w, out.w, options.scale_w, options.align_corners), image.raw(), dx.raw()},

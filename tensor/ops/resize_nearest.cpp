@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -32,6 +33,7 @@ Tensor resize_nearest(const Tensor& x, Pair size, double scale_h, double scale_w
                          Layout::channels_last);
   if (y.numel() == 0) return y;
   const Tensor image = contiguous(x, Layout::channels_last);
+  profile_work(resize_nearest_kernel, image, y);
   resize_nearest_kernel({size_of(x.dtype()), x.shape()[0], x.shape()[1], axis_of(in.h, size.h, scale_h),
                          axis_of(in.w, size.w, scale_w), image.raw(), y.raw()},
                         current_stream(x.device()));
@@ -47,6 +49,7 @@ Tensor resize_nearest_backward(const Tensor& dy, Pair size, double scale_h, doub
                           Layout::channels_last);
   if (dx.numel() == 0) return dx;
   const Tensor image = contiguous(dy, Layout::channels_last);
+  profile_work(resize_nearest_backward_kernel, image, dx);
   resize_nearest_backward_kernel({dy.dtype(), dy.shape()[0], dy.shape()[1], axis_of(size.h, out.h, scale_h),
                                   axis_of(size.w, out.w, scale_w), image.raw(), dx.raw()},
                                  current_stream(dy.device()));

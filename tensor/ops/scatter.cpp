@@ -7,6 +7,7 @@
 #include "weft/tensor/ops/fill.h"
 #include "weft/tensor/ops/sort.h"
 #include "weft/tensor/ops/view.h"
+#include "weft/tensor/ops/work.h"
 
 namespace weft {
 
@@ -38,6 +39,7 @@ void accumulate(const Tensor& y, int y_axis, const Tensor& source, int source_ax
   const int64_t limit = y.shape()[y_axis];
   const Tensor order = y.device().is_cpu() ? Tensor() : sorted_order(index, limit, index_axis);
   const Strides strides[] = {y_lines, source_lines, index_lines};
+  profile_work(scatter_add_kernel, source, source, source, index, order);  // y, where source adds: read and written
   scatter_add_kernel({y.dtype(), index.dtype(), limit, index.shape()[index_axis], collapse(lines, strides),
                       y.strides()[y_axis], source.strides()[source_axis], index.strides()[index_axis], source.raw(),
                       index.raw(), order.defined() ? order.data<int64_t>() : nullptr, y.raw()},

@@ -1,6 +1,7 @@
 #include "weft/tensor/ops/softmax.h"
 
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -17,6 +18,7 @@ Tensor softmax(const Tensor& x, int64_t axis) {
   Tensor y = empty_like(dense);
   if (y.numel() == 0) return y;
   const AxisSplit split = split_at(dense, a);
+  profile_work(softmax_kernel, dense, y);
   softmax_kernel({x.dtype(), split.outer, split.n, split.inner, dense.raw(), y.raw()}, current_stream(x.device()));
   return y;
 }
@@ -29,6 +31,7 @@ Tensor softmax_backward(const Tensor& dy, const Tensor& y, int64_t axis) {
   Tensor dx = empty_like(dense_y);
   if (dx.numel() == 0) return dx;
   const AxisSplit split = split_at(dense_y, a);
+  profile_work(softmax_backward_kernel, dense_dy, dense_y, dx);
   softmax_backward_kernel({y.dtype(), split.outer, split.n, split.inner, dense_dy.raw(), dense_y.raw(), dx.raw()},
                           current_stream(y.device()));
   return dx;

@@ -2,6 +2,7 @@
 
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/view.h"
+#include "weft/tensor/ops/work.h"
 
 namespace weft {
 
@@ -16,6 +17,7 @@ void run(const Tensor& x, int axis, bool descending, int64_t count, const Tensor
   const int64_t item = size_of(x.dtype()) == 8 ? 16 : 8;
   Tensor scratch;
   if (split.n > sort_short) scratch = empty({2 * x.numel(), item}, {.dtype = DType::u8, .device = x.device()});
+  profile_work(sort_kernel, x, values, index, scratch);
   sort_kernel({x.dtype(), split.outer, split.n, split.inner, count, descending, x.raw(),
                values.defined() ? values.raw() : nullptr, static_cast<int64_t*>(index.raw()),
                scratch.defined() ? scratch.raw() : nullptr},

@@ -3,6 +3,7 @@
 #include "weft/tensor/functors.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
 namespace weft {
@@ -15,10 +16,13 @@ namespace {
 
 struct Traits {
   const char* name;
+  const char* gradient;
+  const char* second;
   Needs needs;
   Domain domain;
 };
-#define WEFT_TRAITS(Functor, name, ...) {#name, pointwise::Functor::needs, pointwise::Functor::domain},
+#define WEFT_TRAITS(Functor, name, ...) \
+  {#name, #name "_backward", #name "_second", pointwise::Functor::needs, pointwise::Functor::domain},
 constexpr Traits traits[] = {WEFT_UNARY_OPS(WEFT_TRAITS) WEFT_UNARY_PARAMETER_OPS(WEFT_TRAITS)};
 #undef WEFT_TRAITS
 
@@ -46,6 +50,7 @@ Tensor unary(UnaryOp op, const Tensor& x, double p, double q) {
   const Tensor dense = dense_like(x);
   Tensor y = empty_like(dense);
   if (y.numel() == 0) return y;
+  profile_work_as(name_of(op), unary_kernel, dense, y);
   unary_kernel({op, 0, x.dtype(), p, q, y.numel(), dense.raw(), nullptr, nullptr, y.raw()}, current_stream(x.device()));
   return y;
 }
@@ -56,6 +61,7 @@ void unary_(const char* name, UnaryOp op, const Tensor& x, double p, double q) {
   x.storage().bump_version(name);
   if (x.numel() == 0) return;
   if (is_permuted_dense(x.shape(), x.strides())) {
+    profile_work_as(name_of(op), unary_kernel, x, x);
     unary_kernel({op, 0, x.dtype(), p, q, x.numel(), x.raw(), nullptr, nullptr, x.raw()}, current_stream(x.device()));
   } else {
     copy(x, unary(op, x, p, q));
@@ -69,6 +75,7 @@ Tensor unary_gradient(UnaryOp op, const Tensor& dy, const Tensor& s, double p, d
   const Tensor dense_dy = with_strides_of(dy, dense);
   Tensor dx = empty_like(dense);
   if (dx.numel() == 0) return dx;
+  profile_work_as(traits_of(op).gradient, unary_kernel, dense, dense_dy, dx);
   unary_kernel({op, 1, s.dtype(), p, q, dx.numel(), dense.raw(), dense_dy.raw(), nullptr, dx.raw()},
                current_stream(s.device()));
   return dx;
@@ -82,6 +89,7 @@ Tensor unary_curvature(UnaryOp op, const Tensor& g, const Tensor& dy, const Tens
   const Tensor dense_g = with_strides_of(g, dense), dense_dy = with_strides_of(dy, dense);
   Tensor ds = empty_like(dense);
   if (ds.numel() == 0) return ds;
+  profile_work_as(traits_of(op).second, unary_kernel, dense, dense_dy, dense_g, ds);
   unary_kernel({op, 2, s.dtype(), p, q, ds.numel(), dense.raw(), dense_dy.raw(), dense_g.raw(), ds.raw()},
                current_stream(s.device()));
   return ds;

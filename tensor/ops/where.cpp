@@ -3,6 +3,7 @@
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/elementwise.h"
 #include "weft/tensor/ops/fill.h"
+#include "weft/tensor/ops/work.h"
 
 namespace weft {
 
@@ -28,6 +29,8 @@ Tensor run(const Tensor& condition, const Tensor* a, const Tensor* b, const Shap
                              a ? broadcast_strides(*a, shape) : none, b ? broadcast_strides(*b, shape) : none};
   const Geometry geometry(shape, strides);
   const uint64_t bits = element_bits(first.dtype(), number);
+  const Tensor absent;
+  profile_work(where_kernel, condition, a ? *a : absent, b ? *b : absent, out);
   where_kernel({size_of(first.dtype()), out.numel(), condition.raw(), a ? a->raw() : nullptr, b ? b->raw() : nullptr,
                 bits, bits, out.raw(), geometry.pointer()},
                current_stream(out.device()));
