@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "weft/cuda/check.h"
+#include "weft/cuda/context.h"
 #include "weft/cuda/stream.h"
 #include "weft/tensor/error.h"
 
@@ -18,6 +19,18 @@ size_t rounded(size_t bytes) {
   return (bytes + unit - 1) / unit * unit;
 }
 
+// Page-locked memory belongs to no device, but the call goes to the thread's current one: if that is lost, to another.
+template <class Call>
+cudaError_t on_any_device(Call call) {
+  cudaError_t status = call();
+  for (int index = 0; is_sticky(status) && index < count_devices(); ++index) {
+    static_cast<void>(cudaGetLastError());
+    const DeviceScope scope(index);
+    status = call();
+  }
+  return status;
+}
+
 }  // namespace
 
 bool PinnedPool::is_idle(Block& block) {
@@ -28,7 +41,10 @@ bool PinnedPool::is_idle(Block& block) {
       static_cast<void>(cudaGetLastError());
       return false;
     }
-    check(status, "pinned memory");
+    if (is_sticky(status))
+      static_cast<void>(cudaGetLastError());  // a lost device reads and writes no more
+    else
+      check(status, "pinned memory");
     block.pending.pop_back();
   }
   return true;
@@ -44,11 +60,12 @@ void* PinnedPool::allocate(size_t bytes) {
     return const_cast<void*>(address);
   }
   void* data = nullptr;
-  cudaError_t status = cudaHostAlloc(&data, size, cudaHostAllocPortable);
+  const auto lock_pages = [&] { return cudaHostAlloc(&data, size, cudaHostAllocPortable); };
+  cudaError_t status = on_any_device(lock_pages);
   if (status == cudaErrorMemoryAllocation) {
     static_cast<void>(cudaGetLastError());
     empty_locked();
-    status = cudaHostAlloc(&data, size, cudaHostAllocPortable);
+    status = on_any_device(lock_pages);
   }
   if (status == cudaErrorMemoryAllocation) {
     static_cast<void>(cudaGetLastError());
@@ -56,7 +73,7 @@ void* PinnedPool::allocate(size_t bytes) {
                       " KiB more; use fewer or smaller pinned tensors");
   }
   check(status, "pinned memory");
-  blocks_[data].size = size;
+  blocks_.insert_or_assign(data, Block{.size = size});
   return data;
 }
 
@@ -69,12 +86,17 @@ void PinnedPool::deallocate(void* data) noexcept {
     for (const Stream& stream : block.streams) {
       const DeviceScope scope(stream.device.index);
       Pending pending{stream.device.index, {}};
-      check(cudaEventCreateWithFlags(pending.event.out(), cudaEventDisableTiming), "pinned memory");
-      check(cudaEventRecord(pending.event.raw(), native(stream)), "pinned memory");
+      cudaError_t status = cudaEventCreateWithFlags(pending.event.out(), cudaEventDisableTiming);
+      if (status == cudaSuccess) status = cudaEventRecord(pending.event.raw(), native(stream));
+      if (is_sticky(status)) {
+        static_cast<void>(cudaGetLastError());
+        continue;  // a lost device reads and writes no more
+      }
+      check(status, "pinned memory");
       block.pending.push_back(std::move(pending));
     }
   } catch (...) {
-    return;  // The device is lost or memory is: nobody can say when the block may be used again, so it never is.
+    return;  // Nobody can say when the block may be used again, so it never is.
   }
   block.streams.clear();
   block.free = true;
@@ -106,7 +128,7 @@ void PinnedPool::empty_locked() {
       ++it;
       continue;
     }
-    check(cudaFreeHost(const_cast<void*>(it->first)), "free pinned memory");
+    check(on_any_device([&] { return cudaFreeHost(const_cast<void*>(it->first)); }), "free pinned memory");
     cached_ -= it->second.size;
     it = blocks_.erase(it);
   }

@@ -52,9 +52,9 @@ void StreamSlot::synchronize() {
   uint64_t error = no_error;
   if (armed_.load(std::memory_order_acquire)) {
     const std::lock_guard lock(mutex_);
-    armed_.store(false, std::memory_order_release);
     check(cudaMemcpyAsync(seen_, word_, sizeof(uint64_t), cudaMemcpyDeviceToHost, stream_.raw()), "synchronize");
     check(cudaStreamSynchronize(stream_.raw()), "synchronize");
+    armed_.store(false, std::memory_order_release);  // not before it could be read
     error = *seen_;
     if (error != no_error) check(cudaMemsetAsync(word_, 0xff, sizeof(uint64_t), stream_.raw()), "error word");
   } else {

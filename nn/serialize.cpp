@@ -5,6 +5,7 @@
 #include <set>
 
 #include "weft/autograd/record_scope.h"
+#include "weft/nn/answering.h"
 #include "weft/nn/safetensors_index.h"
 #include "weft/tensor/ops/copy.h"
 
@@ -47,7 +48,10 @@ std::vector<Placed> all_of(const Module& module) {
 
 NamedTensors state_of(const Module& module) {
   NamedTensors state;
-  for (const Placed& p : all_of(module)) state.emplace_back(p.name(), p.at(0).detach());
+  for (const Placed& p : all_of(module)) {
+    const auto place = static_cast<int>(first_answering(p.devices()));
+    state.emplace_back(p.name(), p.at(place).detach());
+  }
   return state;
 }
 

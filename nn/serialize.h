@@ -11,7 +11,7 @@
 
 namespace weft::nn {
 
-/// Parameters and buffers under their full names; values of the first copy, on their device, sharing memory.
+/// Parameters and buffers under their full names; values of the first copy that is not lost, there, sharing memory.
 NamedTensors state_of(const Module& module);
 
 /// Writes state_of(module). See write_safetensors.

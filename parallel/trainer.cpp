@@ -198,8 +198,11 @@ void Trainer::update(double n) {
     }
 }
 
-// Launches only. What failed on one device is copied from one where it did not.
+// Launches only, once all sums are there: what was launched before may have found a bad label or lost a device, and
+// then no copy changes. What fails here on one device is copied from one where it did not.
 void Trainer::commit(const std::vector<std::vector<nn::optim::Update>>& updates, double n) {
+  for (const auto& place : updates)
+    if (updates.size() > 1 && !place.empty()) current_stream(place[0].value.device()).synchronize();
   std::exception_ptr error;
   const std::vector<nn::optim::Update>* good = nullptr;
   std::vector<const std::vector<nn::optim::Update>*> failed;

@@ -1,6 +1,7 @@
 // The trainer's memory: where parameters, gradients and states are, and how they are saved.
 #include <map>
 
+#include "weft/nn/answering.h"
 #include "weft/parallel/trainer_slot.h"
 #include "weft/tensor/ops/copy.h"
 
@@ -94,9 +95,11 @@ std::vector<std::pair<std::string, Tensor>> Trainer::state() const {
   std::vector<std::pair<std::string, Tensor>> all;
   all.emplace_back("steps", tensor<int64_t>(steps_, Device()));
   const std::vector<std::string> names = optimizer_->state_names();
-  for (const Slot& slot : slots_)
+  for (const Slot& slot : slots_) {
+    const Tensors& states = slot.states[nn::first_answering(slot.devices)];
     for (size_t k = 0; k < names.size(); ++k)
-      all.emplace_back(slot.name + "." + names[k], ops::clone(ops::to(slot.states[0][k], Device())));
+      all.emplace_back(slot.name + "." + names[k], ops::clone(ops::to(states[k], Device())));
+  }
   return all;
 }
 

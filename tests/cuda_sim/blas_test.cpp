@@ -214,6 +214,28 @@ TEST_CASE("simulated cuBLAS: wrong calls are reported") {
   CHECK(reported("the handle belongs to cuda:0, the current device is cuda:2"));
 }
 
+TEST_CASE("simulated cuBLAS: a workspace that two streams use at once is reported") {
+  const Stream side = Stream::create(Device(DeviceType::cuda, 0));
+  const auto product_on = [](Stream stream, const Operand& workspace) {
+    const Operand a(whole_numbers(16, 1), DType::f32, stream), c(16, DType::f32, stream);
+    const cuda::BlasScope blas(stream, "test", 1);
+    cuda::check(cublasSetWorkspace(blas.handle(), workspace.data(), 1 << 16), "test");
+    const float one = 1, zero = 0;
+    cuda::check(
+        cublasGemmEx_64(blas.handle(), CUBLAS_OP_N, CUBLAS_OP_N, 4, 4, 4, &one, a.data(), CUDA_R_32F, 4, a.data(),
+                        CUDA_R_32F, 4, &zero, c.data(), CUDA_R_32F, 4, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+        "test");
+  };
+  const Operand workspace(1 << 14, DType::f32, stream0);
+  stream0.synchronize();
+  product_on(stream0, workspace);
+  product_on(stream0, workspace);
+  CHECK_FALSE(reported(""));
+  product_on(stream0, workspace);
+  product_on(side, workspace);
+  CHECK(reported("no order between operations: cublasGemmEx"));
+}
+
 TEST_CASE("simulated cuBLAS: memory of another device is reported, and costs the device") {
   const Stream stream1{Device(DeviceType::cuda, 1), 0};
   void* const elsewhere = backend(DeviceType::cuda).allocate(64, stream1);

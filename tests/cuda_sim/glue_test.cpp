@@ -1,6 +1,8 @@
 // The simulator's part of the common main(): after every test case all queued work runs, and a report fails the case.
 #include <doctest/doctest.h>
 
+#include <cstdio>
+
 #include "tests/cuda_sim/sim.h"
 #include "tests/support/child.h"
 #include "tests/support/hooks.h"
@@ -11,6 +13,32 @@ std::string weft_test_after_case() {
   for (const std::string& report : weft::sim::take_reports()) text += (text.empty() ? "" : "\n  ") + report;
   return text;
 }
+
+namespace {
+
+struct Listener : doctest::IReporter {
+  explicit Listener(const doctest::ContextOptions&) {}
+  void test_run_end(const doctest::TestRunStats&) override {
+    std::printf("simulated: %lld kernels on %d devices, policy %s, seed %llu\n",
+                static_cast<long long>(weft::sim::kernels_run()), weft::sim::device_count(),
+                weft::sim::schedule().policy.c_str(), static_cast<unsigned long long>(weft::sim::schedule().seed));
+  }
+  void report_query(const doctest::QueryData&) override {}
+  void test_run_start() override {}
+  void test_case_start(const doctest::TestCaseData&) override {}
+  void test_case_end(const doctest::CurrentTestCaseStats&) override {}
+  void test_case_reenter(const doctest::TestCaseData&) override {}
+  void test_case_exception(const doctest::TestCaseException&) override {}
+  void subcase_start(const doctest::SubcaseSignature&) override {}
+  void subcase_end() override {}
+  void log_assert(const doctest::AssertData&) override {}
+  void log_message(const doctest::MessageData&) override {}
+  void test_case_skipped(const doctest::TestCaseData&) override {}
+};
+
+}  // namespace
+
+REGISTER_LISTENER("simulator", 1, Listener);
 
 using namespace weft::test;
 

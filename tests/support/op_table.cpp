@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <numeric>
 
 #include "tests/support/op_table_run.h"
 
@@ -149,6 +150,7 @@ std::map<std::string, std::array<int, cells>>& runs() {
   static std::map<std::string, std::array<int, cells>> counts;
   return counts;
 }
+int64_t rows_run = 0;
 
 }  // namespace
 
@@ -183,13 +185,17 @@ std::string matrix_of_runs() {
   for (Op* op : all_ops())
     if (runs().count(op->name)) ran.push_back(op);
   if (ran.empty()) return "";
-  return "comparisons made, operation x cell:\n" + matrix(ran, [](const Op& op, int c) {
+  int64_t comparisons = 0;
+  for (const auto& [op, counts] : runs()) comparisons += std::accumulate(counts.begin(), counts.end(), int64_t{0});
+  return "op table: " + std::to_string(rows_run) + " rows, " + std::to_string(comparisons) +
+         " comparisons, by operation x cell:\n" + matrix(ran, [](const Op& op, int c) {
            const int n = runs()[op.name][static_cast<size_t>(c)];
            return n ? std::to_string(n) : rows_with(op, c) ? "not run" : "-";
          });
 }
 
 void count_run(const std::string& op, const RowResult& result) {
+  ++rows_run;
   auto& counts = runs()[op];
   for (size_t c = 0; c < cells; ++c) counts[c] += result.compared[c];
 }
