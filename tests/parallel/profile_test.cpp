@@ -81,7 +81,9 @@ TEST_SUITE("parallel/profile") {
         threads[key_of(e)].insert(e.thread);
         CHECK(e.finished);
         CHECK(!e.failed);
-        if (e.kind == ProfileKind::operation) CHECK(e.has_device_time() == (type == DeviceType::cuda));
+        if (e.kind != ProfileKind::operation) continue;
+        CHECK(e.has_device_time() == (type == DeviceType::cuda));
+        CHECK(e.bytes >= 0);  // every operation says what it reads and writes
       }
       CHECK(nests(profile.events()));
       // forward, loss, backward, update: on every device as often
