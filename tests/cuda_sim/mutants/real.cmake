@@ -3,7 +3,7 @@
 # weft_mutant_<name>() puts its kernels, or its backend, in the place of the right ones.
 
 # weft_mutant(<name> <file> <text> <replacement> [<source>…]): the sources to compile, the file itself if none are given.
-# The entry is the plug of the one .cu file among them, else register_backend().
+# The entry is the plug of the one file of cuda/ops/ among them, else register_backend().
 function(weft_mutant name file text replacement)
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/mutants/${name}")
   set(patched "${folder}/include/weft/${file}")
@@ -25,6 +25,8 @@ set(REPLACE [==[\n${replacement}]==])\ninclude([==[${CMAKE_CURRENT_SOURCE_DIR}/m
   foreach(source IN LISTS sources)
     if(source MATCHES "[.]cu$")
       weft_sim_kernels("${source}")
+    endif()
+    if(source MATCHES "/ops/[^/]*$")
       cmake_path(GET source STEM stem)
       string(LENGTH "plug_${stem}_sm" length)
       set(entry _ZN4weft4cuda${length}plug_${stem}_smEv)
@@ -81,6 +83,20 @@ weft_mutant(sums_not_written cuda/ops/batch_norm_sums.cu
 weft_mutant(one_column_too_many cuda/ops/max_pool2d.cu
   [[if (w < 0 || w >= g.in.w) continue;]]
   [[if (w < 0 || w > g.in.w) continue;]])
+weft_mutant(positions_one_too_far tensor/sort_key.h  # a helper that kernels of the CPU use as well
+  [[return static_cast<int64_t>(bits & 0xffffffffu);]]
+  [[return static_cast<int64_t>(bits & 0xffffffffu) + 1;]] cuda/ops/sort.cu)
+weft_mutant(rows_shorter_than_they_are cuda/ops/matmul.cpp
+  [[cublasGemmEx_64(handle, b_form, a_form, args.n, args.m, args.k, &one, args.b, type, args.b_row, args.a, type,
+                          args.a_row,]]
+  [[cublasGemmEx_64(handle, b_form, a_form, args.n, args.m, args.k, &one, args.b, type, args.b_row, args.a, type,
+                          args.m,]])
+weft_mutant(products_without_room cuda/blas.cpp
+  [[size_t{64} << 10 :]]
+  [[size_t{8} << 10 :]] cuda/ops/matmul.cpp cuda/blas.cpp)
+weft_mutant(half_the_workspace cuda/ops/conv2d.cpp
+  [[static_cast<size_t>(plan->workspace)]]
+  [[static_cast<size_t>(plan->workspace) / 2]])
 weft_mutant(launches_without_the_device cuda/launch.cuh
   [[  const DeviceScope scope(stream.device.index);]]
   [[]] cuda/ops/fill.cu)
@@ -90,6 +106,22 @@ weft_mutant(waits_for_nothing cuda/backend.cpp
 weft_mutant(frees_on_another_stream cuda/backend.cpp
   [[check(cudaFreeAsync(data, native(stream)), "deallocate");]]
   [[check(cudaFreeAsync(data, native(Stream{stream.device, 0})), "deallocate");]])
+weft_mutant(copies_one_word_too_many cuda/backend.cpp
+  [[cudaMemcpyAsync(destination, source, bytes, kind, handle)]]
+  [[cudaMemcpyAsync(destination, source, bytes + 4, kind, handle)]])
+weft_mutant(peers_the_wrong_way_round cuda/backend.cpp
+  [[cudaMemcpyPeerAsync(destination, to.index, source, from.index, bytes, handle)]]
+  [[cudaMemcpyPeerAsync(destination, from.index, source, to.index, bytes, handle)]])
+weft_mutant(reads_on_the_host cuda/backend.cpp
+  [[  if (bytes == 0) return;
+  const DeviceScope scope(stream.device.index);
+  const cudaStream_t handle = native(stream);
+  note_operation]]
+  [[  if (bytes == 0) return;
+  if (to.is_cpu()) { __builtin_memcpy(destination, source, bytes); return; }
+  const DeviceScope scope(stream.device.index);
+  const cudaStream_t handle = native(stream);
+  note_operation]])
 weft_mutant(frees_twice cuda/backend.cpp
   [[check(cudaFreeAsync(data, native(stream)), "deallocate");]]
   [[cudaFreeAsync(data, native(stream)); cudaFreeAsync(data, native(stream));]])

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cuda_runtime_api.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
@@ -49,6 +51,28 @@ inline std::vector<float> fetch(const float* x, int n, cudaStream_t stream) {
   std::vector<float> values(n, -1);
   (void)cudaMemcpyAsync(values.data(), x, n * sizeof(float), cudaMemcpyDeviceToHost, stream);
   return values;
+}
+
+/// Runs `body` in a child; what it wrote to stderr, and how it ended.
+template <class Body>
+std::string stderr_of(Body body, int& status) {
+  int ends[2];
+  if (pipe(ends) != 0) return "no pipe";
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    body();
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string text;
+  char part[256];
+  for (ssize_t got = read(ends[0], part, sizeof part); got > 0; got = read(ends[0], part, sizeof part)) {
+    text.append(part, static_cast<size_t>(got));
+  }
+  close(ends[0]);
+  waitpid(child, &status, 0);
+  return text;
 }
 
 }  // namespace weft::sim
