@@ -90,3 +90,15 @@ if(Python3_FOUND AND kernel_files)
   endforeach()
   weft_script(sim/hooked_symbols "${CMAKE_CURRENT_SOURCE_DIR}/cuda_sim/hooked_symbols_test.py" "${CMAKE_NM}" ${lists})
 endif()
+
+# The bench for GPUs, on tensors of a few elements and without PyTorch: that it runs, not how fast.
+add_executable(weft_bench_gpu_sim bench/gpu/gpu.cpp bench/support/torch_peer.cpp)
+weft_settings(weft_bench_gpu_sim)
+target_include_directories(weft_bench_gpu_sim PRIVATE "${PROJECT_SOURCE_DIR}")
+target_compile_definitions(weft_bench_gpu_sim PRIVATE "WEFT_BENCH_DIR=\"${CMAKE_CURRENT_SOURCE_DIR}/bench\"")
+target_link_libraries(weft_bench_gpu_sim PRIVATE
+  ${WEFT_OBJECTS} ${WEFT_PRIVATE_LIBRARIES} ${sim_objects} weft_sim weft_sim_headers)
+set_target_properties(weft_bench_gpu_sim PROPERTIES LINKER_LANGUAGE CXX)
+add_test(NAME sim/bench_gpu COMMAND weft_bench_gpu_sim --tiny --no-steps)
+set_tests_properties(sim/bench_gpu PROPERTIES
+  ENVIRONMENT "${test_environment};WEFT_BENCH_PYTHON=/nonexistent" FAIL_REGULAR_EXPRESSION "rows were left out" TIMEOUT 600)

@@ -10,6 +10,7 @@
 #include "tests/bench/support/bench.h"
 #include "tests/bench/support/torch_peer.h"
 #include "weft/nn/models/segmentation.h"
+#include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/matmul.h"
 #include "weft/weft.h"
 
@@ -308,6 +309,7 @@ void updates(Table& table, const Settings& size) {
   std::vector<Tensor> values, gradients;
   double count = 0;
   for (const nn::Parameter& p : net.parameters()) {
+    if (size.tiny && p.numel() > 128) continue;
     values.push_back(ops::to(p.at(0), size.device));
     gradients.push_back(zeros_like(values.back()));
     count += static_cast<double>(p.numel());
