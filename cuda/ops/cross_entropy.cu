@@ -1,6 +1,7 @@
-// Cross entropy from logits: one pass over the logits forward, one backward.
+// Cross entropy from logits: one read of the logits forward, one backward.
 #include "weft/tensor/ops/cross_entropy.h"
 
+#include "weft/cuda/pack.cuh"
 #include "weft/cuda/rows.cuh"
 #include "weft/tensor/math.h"
 
@@ -37,21 +38,34 @@ __device__ inline C loss_of(const Labels<C>& labels, int64_t label, C log_sum, c
   return labels.weight(label) * (log_sum - C(row[label * step]));
 }
 
+/// The largest element so far, and the sum of exp(element - largest): one read gives both.
+template <class C>
+struct Exponentials {
+  C top = Largest<C>::none(), sum = 0;
+
+  __device__ void add(C x) {
+    const C factor = x == top ? C(1) : math::exp(x > top ? top - x : x - top);
+    sum = x > top ? sum * factor + C(1) : sum + factor;
+    top = Largest<C>::merge(top, x);
+  }
+};
+
 template <class T, class C>
 __global__ void forward_kernel(Rows rows, Labels<C> labels, const T* x, C* log_sums, C* losses, ErrorMark mark) {
   const int lane = rows.lane();
   rows.for_each([&](int64_t row, int64_t base, bool valid) {
     const int64_t n = valid ? rows.n : 0;
-    C top = Largest<C>::none(), sum = 0;
-    for (int64_t c = lane; c < n; c += rows.lanes) top = Largest<C>::merge(top, C(x[base + c * rows.inner]));
-    top = reduce_lanes<Largest<C>>(top, rows.lanes);
-    for (int64_t c = lane; c < n; c += rows.lanes) sum += math::exp(C(x[base + c * rows.inner]) - top);
-    sum = reduce_lanes<Sum<C>>(sum, rows.lanes);
+    Exponentials<C> own;
+#pragma unroll 4
+    for (int64_t c = lane; c < n; c += rows.lanes) own.add(C(x[base + c * rows.inner]));
+    const C top = reduce_lanes<Largest<C>>(own.top, rows.lanes);
+    const C share = own.sum == C(0) ? C(0) : own.sum * math::exp(own.top - top);  // lanes past a row's end have none
+    const C sum = reduce_lanes<Sum<C>>(share, rows.lanes);
     if (!valid || lane != 0) return;
     const C log_sum = top + math::log(sum);
     const int64_t label = labels[row];
     log_sums[row] = log_sum;
-    if (losses) losses[row] = loss_of(labels, label, log_sum, x + base, rows.inner);
+    losses[row] = loss_of(labels, label, log_sum, x + base, rows.inner);
     if (labels.is_bad(label)) mark_error(mark, row);
   });
 }
@@ -68,17 +82,17 @@ struct Totals {
   }
 };
 
-template <class T, class C>
-__global__ void chunks_kernel(Rows rows, Labels<C> labels, const T* x, const C* log_sums, double* partials) {
-  const int64_t chunks = (rows.count + cross_entropy_chunk - 1) / cross_entropy_chunk;
+template <class C>
+__global__ void chunks_kernel(int64_t positions, Labels<C> labels, const C* losses, double* partials) {
+  const int64_t chunks = (positions + cross_entropy_chunk - 1) / cross_entropy_chunk;
   for (int64_t chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
-    const int64_t end = smaller(rows.count, (chunk + 1) * cross_entropy_chunk);
+    const int64_t end = smaller(positions, (chunk + 1) * cross_entropy_chunk);
     auto acc = Totals::none();
-    for (int64_t row = chunk * cross_entropy_chunk + threadIdx.x; row < end; row += reduce_threads) {
-      const int64_t label = labels[row];
-      if (!labels.counts(label)) continue;
-      const C loss = loss_of(labels, label, log_sums[row], x + rows.base(row), rows.inner);
-      acc = Totals::merge(acc, {static_cast<double>(loss), static_cast<double>(labels.weight(label))});
+#pragma unroll 4
+    for (int64_t i = chunk * cross_entropy_chunk + threadIdx.x; i < end; i += reduce_threads) {
+      const int64_t label = labels[i];
+      if (labels.counts(label))
+        acc = Totals::merge(acc, {static_cast<double>(losses[i]), static_cast<double>(labels.weight(label))});
     }
     acc = reduce_lanes<Totals>(acc, reduce_threads);
     if (threadIdx.x == 0) {
@@ -127,6 +141,36 @@ __global__ void backward_kernel(int64_t numel, Divider by_inner, Divider by_clas
   }
 }
 
+/// The same where classes are innermost: a pack of elements each, which may straddle positions.
+template <class T, class C>
+__global__ void backward_packs_kernel(int64_t numel, Divider by_classes, Labels<C> labels, const T* x,
+                                      const C* log_sums, const C* dloss, int64_t dloss_stride, const C* weight, T* dx,
+                                      bool wide) {
+  constexpr int N = pack_size<T>;
+  for (int64_t i = thread_in_grid() * N; i < numel; i += threads_in_grid() * N) {
+    Pack<T> pack = load4(x, i, numel, wide);
+    auto [position, c] = by_classes(i);
+    int64_t label = 0;
+    C factor = 0, log_sum = 0;
+    bool counts = false;
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      if (i + j >= numel) break;
+      if (j == 0 || c == labels.classes) {
+        if (j > 0) c = 0, ++position;
+        label = labels[position];
+        counts = labels.counts(label);
+        log_sum = log_sums[position];
+        factor = counts ? factor_of(labels, label, dloss, position * dloss_stride, weight) : C(0);
+      }
+      const C value = factor * (math::exp(C(pack.v[j]) - log_sum) - (c == label ? C(1) : C(0)));
+      pack.v[j] = T(counts ? value : C(0));
+      ++c;
+    }
+    store4(dx, i, numel, wide, pack);
+  }
+}
+
 template <class T, class C>
 __global__ void second_kernel(Rows rows, Labels<C> labels, const T* x, const C* log_sums, const C* dloss,
                               int64_t dloss_stride, const C* weight, const T* g, C* ddloss, T* dx) {
@@ -172,13 +216,12 @@ void forward(const CrossEntropyArgs& args, Stream stream) {
     using C = Compute<T>;
     const Rows rows = rows_of(in.outer, in.classes, in.inner);
     const Labels<C> labels = labels_of<C>(in);
-    const auto* x = static_cast<const T*>(in.logits);
-    auto* log_sum = static_cast<C*>(args.log_sum);
-    launch("cross_entropy", forward_kernel<T, C>, grid_for_rows(rows, stream), stream, rows, labels, x, log_sum,
-           static_cast<C*>(args.loss), mark);
+    auto* losses = static_cast<C*>(args.loss);
+    launch("cross_entropy", forward_kernel<T, C>, grid_for_rows(rows, stream), stream, rows, labels,
+           static_cast<const T*>(in.logits), static_cast<C*>(args.log_sum), losses, mark);
     const int64_t chunks = (rows.count + cross_entropy_chunk - 1) / cross_entropy_chunk;
-    launch("cross_entropy", chunks_kernel<T, C>, grid_for(chunks * reduce_threads, stream, reduce_threads), stream,
-           rows, labels, x, log_sum, args.partials);
+    launch("cross_entropy", chunks_kernel<C>, grid_for(chunks * reduce_threads, stream, reduce_threads), stream,
+           rows.count, labels, losses, args.partials);
     launch("cross_entropy", totals_kernel<C>, Grid{.blocks = 1, .threads = reduce_threads}, stream, chunks,
            args.partials, static_cast<C*>(args.sum), static_cast<C*>(args.weight), static_cast<C*>(args.mean));
   });
@@ -190,6 +233,15 @@ void backward(const CrossEntropyBackwardArgs& args, Stream stream) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
     const int64_t numel = in.outer * in.classes * in.inner;
+    if (in.inner == 1) {
+      constexpr int N = pack_size<T>;
+      launch("cross_entropy_backward", backward_packs_kernel<T, C>, grid_for(packs_of(numel, N), stream), stream, numel,
+             Divider(in.classes, numel + N), labels_of<C>(in), static_cast<const T*>(in.logits),
+             static_cast<const C*>(args.log_sum), static_cast<const C*>(args.dloss), args.dloss_stride,
+             static_cast<const C*>(args.weight), static_cast<T*>(args.dlogits),
+             holds_packs<T, N>(in.logits, args.dlogits));
+      return;
+    }
     launch("cross_entropy_backward", backward_kernel<T, C>, grid_for(numel, stream), stream, numel,
            Divider(in.inner, numel), Divider(in.classes, numel), in.inner, labels_of<C>(in),
            static_cast<const T*>(in.logits), static_cast<const C*>(args.log_sum), static_cast<const C*>(args.dloss),

@@ -52,8 +52,8 @@ struct ResizeArgs {
   const void* x;
   void* y;
 };
-/// The transpose: dx at (i, j) = sum over outputs (o, p), in row-major order, of weight_h(o, i) weight_w(p, j) dy(o,
-/// p).
+/// The transpose: dx at (i, j) = sum over outputs (o, p), in an order that is always the same, of weight_h(o, i)
+/// weight_w(p, j) dy(o, p).
 struct ResizeBackwardArgs {
   DType dtype;
   int64_t batch, channels;
