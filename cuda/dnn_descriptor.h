@@ -31,6 +31,8 @@ inline constexpr auto dnn_type<float> = CUDNN_TYPE_FLOAT;
 template <>
 inline constexpr auto dnn_type<double> = CUDNN_TYPE_DOUBLE;
 template <>
+inline constexpr auto dnn_type<bool> = CUDNN_TYPE_BOOLEAN;
+template <>
 inline constexpr auto dnn_type<char> = CUDNN_TYPE_CHAR;
 template <>
 inline constexpr auto dnn_type<void*> = CUDNN_TYPE_VOID_PTR;
@@ -40,6 +42,8 @@ template <>
 inline constexpr auto dnn_type<cudnnDataType_t> = CUDNN_TYPE_DATA_TYPE;
 template <>
 inline constexpr auto dnn_type<cudnnConvolutionMode_t> = CUDNN_TYPE_CONVOLUTION_MODE;
+template <>
+inline constexpr auto dnn_type<cudnnPointwiseMode_t> = CUDNN_TYPE_POINTWISE_MODE;
 template <>
 inline constexpr auto dnn_type<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
 template <>
@@ -79,6 +83,12 @@ class Descriptor {
   Descriptor& set(cudnnBackendAttributeName_t name, const Descriptor& value) {
     check(cudnnBackendSetAttribute(handle_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value.handle_),
           "cudnnBackendSetAttribute");
+    return *this;
+  }
+
+  Descriptor& set(cudnnBackendAttributeName_t name, const Descriptor& first, const Descriptor& second) {
+    const cudnnBackendDescriptor_t both[] = {first.handle_, second.handle_};
+    check(cudnnBackendSetAttribute(handle_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 2, both), "cudnnBackendSetAttribute");
     return *this;
   }
 

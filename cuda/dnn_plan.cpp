@@ -10,7 +10,7 @@ namespace weft::cuda {
 
 namespace {
 
-constexpr int64_t x_id = 1, w_id = 2, y_id = 3;
+constexpr int64_t x_id = 1, w_id = 2, y_id = 3, bias_id = 4, unbiased_id = 5;
 
 cudnnDataType_t data_type(DType dtype) {
   switch (dtype) {
@@ -25,20 +25,23 @@ cudnnDataType_t data_type(DType dtype) {
   }
 }
 
+cudnnDataType_t compute_type(DType dtype) { return dtype == DType::f64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT; }
+
 // [a, b, h, w] with b fastest in memory.
 Descriptor channels_last(int64_t id, const Convolution& key, int64_t a, int64_t b, int64_t h, int64_t w) {
   Descriptor tensor(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   tensor.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id)
-      .set(CUDNN_ATTR_TENSOR_DATA_TYPE, data_type(key.dtype))
+      .set(CUDNN_ATTR_TENSOR_DATA_TYPE, id == unbiased_id ? compute_type(key.dtype) : data_type(key.dtype))
       .set(CUDNN_ATTR_TENSOR_DIMENSIONS, {a, b, h, w})
       .set(CUDNN_ATTR_TENSOR_STRIDES, {h * w * b, int64_t{1}, w * b, b})
-      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, key.alignment);
+      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, id == unbiased_id ? int64_t{16} : key.alignment);
+  if (id == unbiased_id) tensor.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, true);  // it exists in registers alone
   return tensor;
 }
 
 Descriptor window(const Convolution& key) {
   Descriptor convolution(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
-  convolution.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, key.dtype == DType::f64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT)
+  convolution.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, compute_type(key.dtype))
       .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CROSS_CORRELATION)
       .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t{2})
       .set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, {key.top, key.left})
@@ -158,7 +161,8 @@ class PlanSearch {
     const OperationNames& names = names_of(key_.pass);
     if (!keep(channels_last(x_id, key_, key_.n, key_.c, key_.h, key_.w)) ||
         !keep(channels_last(w_id, key_, key_.o, key_.c / key_.groups, key_.kh, key_.kw)) ||
-        !keep(channels_last(y_id, key_, key_.n, key_.o, key_.oh, key_.ow)) || !keep(window(key_)))
+        !keep(channels_last(key_.bias ? unbiased_id : y_id, key_, key_.n, key_.o, key_.oh, key_.ow)) ||
+        !keep(window(key_)))
       return false;
     Descriptor operation(names.type);
     operation.set(names.x, parts_[0]).set(names.w, parts_[1]).set(names.y, parts_[2]).set(names.convolution, parts_[3]);
@@ -167,17 +171,39 @@ class PlanSearch {
     } else {
       set_scales<float>(operation, names);
     }
-    if (!keep(std::move(operation))) return false;
+    if (!keep(std::move(operation)) || (key_.bias && !add_bias())) return false;
     Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, parts_[4]);
+    if (key_.bias) {
+      graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, parts_[4], parts_.back());
+    } else {
+      graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, parts_[4]);
+    }
     if (target_.handle_) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, target_.handle_);
+    graph_ = parts_.size();
     return keep(std::move(graph));
+  }
+
+  // y = unbiased + bias, in the compute type.
+  bool add_bias() {
+    const size_t first = parts_.size();
+    Descriptor sum(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+    sum.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_ADD)
+        .set(CUDNN_ATTR_POINTWISE_MATH_PREC, compute_type(key_.dtype));
+    if (!keep(channels_last(bias_id, key_, 1, key_.o, 1, 1)) ||
+        !keep(channels_last(y_id, key_, key_.n, key_.o, key_.oh, key_.ow)) || !keep(std::move(sum)))
+      return false;
+    Descriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+    operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, parts_[first + 2])
+        .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, parts_[2])
+        .set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, parts_[first])
+        .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, parts_[first + 1]);
+    return keep(std::move(operation));
   }
 
   // The configurations that the heuristics recommend, best first.
   std::vector<Descriptor> ranked(cudnnBackendHeurMode_t mode) {
     Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-    heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, parts_[5]).set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
+    heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, parts_[graph_]).set(CUDNN_ATTR_ENGINEHEUR_MODE, mode);
     if (target_.properties_) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, *target_.properties_);
     std::vector<Descriptor> configurations;
     if (!keep(std::move(heuristics))) return configurations;
@@ -250,7 +276,8 @@ class PlanSearch {
 
   const Convolution& key_;
   const PlanTarget& target_;
-  std::vector<Descriptor> parts_;  // x, w, y, window, operation, graph, heuristics
+  std::vector<Descriptor> parts_;  // x, w, y, window, operation; of a bias; graph, heuristics
+  size_t graph_ = 0;               // its place among them
   std::string failure_;
   std::array<int, std::size(note_names)> dropped_ = {};
   int seen_ = 0, failed_ = 0, too_large_ = 0;
@@ -264,10 +291,13 @@ PlanTarget::PlanTarget(std::string_view json) : properties_(CUDNN_BACKEND_DEVICE
   check(properties_->finalize(), "cuDNN device properties");
 }
 
-void run_plan(const ConvPlan& plan, cudnnHandle_t handle, void* x, void* w, void* y, void* workspace) {
+void run_plan(const ConvPlan& plan, cudnnHandle_t handle, const ConvOperands& operands, void* workspace) {
+  const int64_t ids[] = {x_id, w_id, y_id, bias_id};
+  void* const addresses[] = {operands.x, operands.w, operands.y, operands.bias};
+  const int64_t count = operands.bias ? 4 : 3;
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, {x_id, w_id, y_id})
-      .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, {x, w, y})
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, ids, count)
+      .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, addresses, count)
       .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, workspace);
   check(pack.finalize(), "conv2d");
   check(cudnnBackendExecute(handle, plan.plan().raw(), pack.raw()), "conv2d");

@@ -52,7 +52,14 @@ struct FoundPlan {
 /// Throws Error if cuDNN fails in another way than by not supporting the convolution.
 FoundPlan find_plan(const Convolution& key, const PlanTarget& target);
 
-/// Queues the plan on the handle's stream. Addresses as in Conv2dArgs; `workspace` may be null if it needs none.
-void run_plan(const ConvPlan& plan, cudnnHandle_t handle, void* x, void* w, void* y, void* workspace);
+/// Addresses as in Conv2dArgs; a bias if the plan has one, else null.
+struct ConvOperands {
+  void* x;
+  void* w;
+  void* y;
+  void* bias = nullptr;
+};
+/// Queues the plan on the handle's stream. `workspace` may be null if it needs none.
+void run_plan(const ConvPlan& plan, cudnnHandle_t handle, const ConvOperands& operands, void* workspace);
 
 }  // namespace weft::cuda

@@ -14,12 +14,25 @@ namespace weft::cuda {
 
 namespace {
 
-// By cuDNN if it has a plan. The device is current.
-void by_plan(const Conv2dArgs& args, Dnn& dnn, Stream stream) {
+// Whether a bias is worth a plan with it. For strict f32 such plans come last in cuDNN's ranking and reorder x into a
+// workspace (9.x, for an H100): there a kernel after a plan without bias is the shorter way.
+bool fuses_bias(const Conv2dArgs& args) { return args.bias && (args.dtype != DType::f32 || args.allow_tf32); }
+
+// By cuDNN, bias and all; false if it has no such plan. The device is current.
+bool by_whole_plan(const Conv2dArgs& args, Dnn& dnn, Stream stream) {
   const std::optional<ConvPlan>& plan = dnn.plan(describe(args, nondeterministic_convolution())).plan;
-  if (!plan) return conv2d_plain(args, stream);
+  if (!plan) return false;
   const Workspace workspace(static_cast<size_t>(plan->workspace), stream);
-  run_plan(*plan, dnn.handle(), args.x_data, args.w_data, args.y_data, workspace.data());
+  run_plan(*plan, dnn.handle(), {args.x_data, args.w_data, args.y_data, const_cast<void*>(args.bias)},
+           workspace.data());
+  return true;
+}
+
+// By cuDNN as far as it has plans: the bias after it, if there is none with it.
+void by_plan(const Conv2dArgs& args, Dnn& dnn, Stream stream) {
+  Conv2dArgs unbiased = args;
+  unbiased.bias = nullptr;
+  if (!by_whole_plan(unbiased, dnn, stream)) return conv2d_plain(args, stream);
   if (args.bias) conv2d_bias(args, stream);
 }
 
@@ -57,6 +70,7 @@ void conv2d(const Conv2dArgs& args, Stream stream) {
   const bool rounds_twice = args.bias && size_of(args.dtype) == 2;
   for (int64_t first = 0; first < args.n; first += images) {
     const Conv2dArgs part = images_of(args, first, std::min(images, args.n - first));
+    if (fuses_bias(part) && by_whole_plan(part, dnn, stream)) continue;
     rounds_twice ? by_plan_rounding_once(part, dnn, stream) : by_plan(part, dnn, stream);
   }
 }

@@ -1,5 +1,6 @@
 // Asks the real cuDNN, without a GPU, for a plan of every convolution that weft's networks contain: each pass in f64,
-// f32, TF32, bf16 and f16, on an H100 described in words. Prints which engine each gets. Where cuDNN has no plan the
+// f32, TF32, bf16 and f16, and forward with a bias where weft asks for that in one pass, on an H100 described in words.
+// Prints which engine each gets. Where cuDNN has no plan the
 // CUDA backend computes with its plain kernel; such cells are printed with cuDNN's reason, and the program exits
 // with 1.
 #include <chrono>
@@ -126,6 +127,16 @@ std::string cell(const cuda::ConvPlan& plan) {
   return text + " #" + std::to_string(plan.position);
 }
 
+struct Row {
+  const char* name;
+  ConvPass pass;
+  bool bias;
+};
+constexpr Row rows[] = {{"forward", ConvPass::forward, false},
+                        {"+ bias", ConvPass::forward, true},
+                        {"data", ConvPass::data, false},
+                        {"filter", ConvPass::filter, false}};
+
 int run() {
   const auto start = std::chrono::steady_clock::now();
   const cuda::PlanTarget target{std::string_view(test::h100)};
@@ -134,15 +145,24 @@ int run() {
   std::printf("%-19s %-8s", "convolution", "pass");
   for (const Column& column : columns) std::printf(" %-14s", column.name);
   std::printf("\n");
-  int planned = 0;
+  int planned = 0, after = 0;
   std::vector<std::string> plain;
   for (const Shape2d& shape : shapes) {
-    for (const ConvPass pass : {ConvPass::forward, ConvPass::data, ConvPass::filter}) {
-      static constexpr const char* passes[] = {"forward", "data", "filter"};
-      std::printf("%-19s %-8s", pass == ConvPass::forward ? shape.where : "", passes[static_cast<int>(pass)]);
+    for (const Row& row : rows) {
+      std::printf("%-19s %-8s", row.pass == ConvPass::forward && !row.bias ? shape.where : "", row.name);
       for (const Column& column : columns) {
-        const Convolution key = convolution(shape, pass, column);
+        Convolution key = convolution(shape, row.pass, column);
+        key.bias = row.bias;
+        if (row.bias && column.dtype == DType::f32 && !column.tf32) {
+          std::printf(" %-14s", "after it");
+          continue;
+        }
         const cuda::FoundPlan found = cuda::find_plan(key, target);
+        if (row.bias && !found.plan) {
+          std::printf(" %-14s", "after it");
+          ++after;
+          continue;
+        }
         std::printf(" %-14s", found.plan ? cell(*found.plan).c_str() : "plain kernel");
         if (found.plan) {
           ++planned;
@@ -155,8 +175,10 @@ int run() {
   }
   for (const std::string& line : plain) std::printf("plain kernel: %s\n", line.c_str());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::printf("%zu convolutions in 3 passes and 5 types: %d by cuDNN, %zu by the plain kernel; %.1f s\n", shapes.size(),
-              planned, plain.size(), seconds);
+  std::printf(
+      "%zu convolutions in 3 passes and 5 types, with a bias in 4: %d by cuDNN, %zu by the plain kernel, %d biases "
+      "by a kernel after it; %.1f s\n",
+      shapes.size(), planned, plain.size(), after, seconds);
   return plain.empty() ? 0 : 1;
 }
 

@@ -184,6 +184,23 @@ TEST_CASE("cuDNN: plans are searched for once, and misaligned operands have plan
   CHECK(sim::consulted(sim::FaultKind::cudnn) > 2);
 }
 
+TEST_CASE("cuDNN: a bias is added in the same pass where an engine does that, else by a kernel") {
+  const Case fused = make_case({}, ConvPass::forward, DType::f16, true);
+  CHECK(convolution(fused, stream0) == expected(fused));
+  sim::clear_faults();
+  CHECK(convolution(fused, stream0) == expected(fused));
+  CHECK(sim::consulted(sim::FaultKind::launch) == 0);
+  CHECK(sim::consulted(sim::FaultKind::cudnn) == 1);
+  for (const DType dtype : {DType::f16, DType::f64}) {
+    const Case grouped = make_case({.c = 4, .o = 6, .groups = 2}, ConvPass::forward, dtype, true);
+    CHECK(convolution(grouped, stream0) == expected(grouped));
+    sim::clear_faults();
+    CHECK(convolution(grouped, stream0) == expected(grouped));
+    CHECK(sim::consulted(sim::FaultKind::launch) > 0);
+    CHECK(sim::consulted(sim::FaultKind::cudnn) == 1);
+  }
+}
+
 TEST_CASE("cuDNN: streams and threads keep workspaces and handles apart under every schedule") {
   const Case c = make_case({}, ConvPass::forward, DType::f32, true);
   const Stream other = Stream::create(Device(DeviceType::cuda, 0));
@@ -236,7 +253,7 @@ struct Call {
     const cudnnHandle_t handle = cuda::leased<cuda::Dnn>(0).handle();
     cuda::check(cudnnSetStream(handle, cuda::native(stream0)), "test");
     char* const from = static_cast<char*>(x ? x : fine.data()) + x_offset;
-    cuda::run_plan(*found.plan, handle, from, w.data(), y.data(), bytes > 0 ? workspace.data() : nullptr);
+    cuda::run_plan(*found.plan, handle, {from, w.data(), y.data()}, bytes > 0 ? workspace.data() : nullptr);
   }
 };
 
@@ -259,10 +276,10 @@ TEST_CASE("simulated cuDNN: wrong calls are reported") {
   const Operand any(1, DType::f32, stream0);
   {
     const cuda::DeviceScope device(0);
-    CHECK_THROWS_AS(cuda::run_plan(*found.plan, handle, any.data(), any.data(), any.data(), any.data()), Error);
+    CHECK_THROWS_AS(cuda::run_plan(*found.plan, handle, {any.data(), any.data(), any.data()}, any.data()), Error);
     CHECK(reported("two threads use one handle"));
   }
-  CHECK_THROWS_AS(cuda::run_plan(*found.plan, handle, any.data(), any.data(), any.data(), any.data()), Error);
+  CHECK_THROWS_AS(cuda::run_plan(*found.plan, handle, {any.data(), any.data(), any.data()}, any.data()), Error);
   CHECK_NOTHROW(Call{}());
   sim::take_reports();
 }
@@ -288,7 +305,7 @@ TEST_CASE("simulated cuDNN: wrong descriptors are reported") {
   const cuda::DeviceScope device(0);
   const cudnnHandle_t handle = cuda::leased<cuda::Dnn>(0).handle();
   cuda::check(cudnnSetStream(handle, cuda::native(stream0)), "test");
-  CHECK_THROWS_AS(cuda::run_plan(*found.plan, handle, any.data(), any.data(), any.data(), any.data()), Error);
+  CHECK_THROWS_AS(cuda::run_plan(*found.plan, handle, {any.data(), any.data(), any.data()}, any.data()), Error);
   CHECK(reported("a descriptor that this one refers to was destroyed"));
 }
 

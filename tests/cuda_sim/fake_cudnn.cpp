@@ -80,6 +80,12 @@ cudnnStatus_t finalize(Descriptor& descriptor) {
       if (!recognise(descriptor, convolution, why)) return wrong(who, why);
       break;
     }
+    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR: {
+      Convolution convolution;
+      std::string why;
+      if (!recognise_graph(descriptor, convolution, why)) return wrong(who, why);
+      break;
+    }
     case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR: {
       if (const cudnnStatus_t code = planned_fault()) return code;
       if (!usable(value<cudnnHandle_t>(descriptor, CUDNN_ATTR_EXECUTION_PLAN_HANDLE), who, false))
@@ -89,6 +95,9 @@ cudnnStatus_t finalize(Descriptor& descriptor) {
       descriptor.engine = configuration->engine;
       last_message = "this engine refuses";
       if (descriptor.engine == refusing) return CUDNN_STATUS_NOT_SUPPORTED;
+      Convolution convolution;
+      if (!convolution_of(*configuration, convolution, who)) return CUDNN_STATUS_BAD_PARAM;
+      if (convolution.biased && convolution.groups > 1) return CUDNN_STATUS_NOT_SUPPORTED;  // as most of the real ones
       break;
     }
     default:
@@ -130,19 +139,18 @@ Descriptor* find(const void* handle, const char* who) {
   return nullptr;
 }
 
-Descriptor* referred(const Descriptor& descriptor, int name, const char* who) {
+Descriptor* referred(const Descriptor& descriptor, int name, const char* who, size_t i) {
   const Attribute& attribute = descriptor.attributes.at(static_cast<cudnnBackendAttributeName_t>(name));
-  const auto found = descriptors.find(*reinterpret_cast<void* const*>(attribute.bytes.data()));
-  if (found != descriptors.end() && found->second->serial == attribute.serials[0]) return found->second.get();
+  const auto found = descriptors.find(reinterpret_cast<void* const*>(attribute.bytes.data())[i]);
+  if (found != descriptors.end() && found->second->serial == attribute.serials[i]) return found->second.get();
   wrong(who, "a descriptor that this one refers to was destroyed");
   return nullptr;
 }
 
 bool convolution_of(const Descriptor& configuration, Convolution& convolution, const char* who) {
   const Descriptor* graph = referred(configuration, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, who);
-  const Descriptor* operation = graph ? referred(*graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, who) : nullptr;
   std::string why;
-  return operation && recognise(*operation, convolution, why);
+  return graph && recognise_graph(*graph, convolution, why);
 }
 
 }  // namespace weft::sim::dnn

@@ -1,5 +1,5 @@
-// The simulator's cuDNN: descriptors as tables of attributes, and the one pattern that weft builds of them, a
-// convolution.
+// The simulator's cuDNN: descriptors as tables of attributes, and the two patterns that weft builds of them: a
+// convolution, and one whose result has a bias added.
 #pragma once
 
 #include <cudnn_graph.h>
@@ -49,8 +49,8 @@ T value(const Descriptor& descriptor, int name, int64_t i = 0) {
   return reinterpret_cast<const T*>(
       descriptor.attributes.at(static_cast<cudnnBackendAttributeName_t>(name)).bytes.data())[i];
 }
-/// The descriptor that an attribute refers to; nullptr, and a report, if it was destroyed meanwhile.
-Descriptor* referred(const Descriptor& descriptor, int name, const char* who);
+/// Descriptor i that an attribute refers to; nullptr, and a report, if it was destroyed meanwhile.
+Descriptor* referred(const Descriptor& descriptor, int name, const char* who, size_t i = 0);
 
 /// Whether the descriptor takes values of this kind under this name.
 bool accepts(cudnnBackendDescriptorType_t descriptor, cudnnBackendAttributeName_t name,
@@ -65,6 +65,7 @@ struct Tensor {
   cudnnDataType_t type = CUDNN_DATA_FLOAT;
   int64_t extent[4] = {};  // logical: N, C, H, W
   int64_t stride[4] = {};
+  bool is_virtual = false;
 
   size_t bytes() const;
   int64_t at(int64_t a, int64_t b, int64_t c, int64_t d) const {
@@ -75,6 +76,8 @@ struct Tensor {
 struct Convolution {
   Pass pass = Pass::forward;
   Tensor x, w, y;
+  bool biased = false;
+  Tensor bias;  // [1, O, 1, 1]
   int64_t before[2] = {}, behind[2] = {}, stride[2] = {}, dilation[2] = {};
   cudnnDataType_t compute = CUDNN_DATA_FLOAT;
   int64_t groups = 1;
@@ -82,6 +85,8 @@ struct Convolution {
 
 /// Reads a convolution's operation descriptor; false, and `why`, if it does not fit together.
 bool recognise(const Descriptor& operation, Convolution& convolution, std::string& why);
+/// The same for a graph: a convolution, or one into a virtual tensor and the sum of that and a bias.
+bool recognise_graph(const Descriptor& graph, Convolution& convolution, std::string& why);
 
 /// The convolution behind a configuration's graph; false, and a report, if something on the way was destroyed.
 bool convolution_of(const Descriptor& configuration, Convolution& convolution, const char* who);
@@ -98,8 +103,9 @@ std::vector<int64_t> engines(cudnnBackendHeurMode_t mode);
 std::vector<cudnnBackendNumericalNote_t> notes(int64_t engine);
 int64_t workspace_bytes(const Convolution& convolution, int64_t engine);
 
-/// Computes on the host's view of the operands. `seed` orders the sums of the hasty engine.
-void compute(const Convolution& convolution, int64_t engine, void* x, void* w, void* y, uint64_t seed);
+/// Computes on the host's view of the operands; bias may be null. `seed` orders the sums of the hasty engine.
+void compute(const Convolution& convolution, int64_t engine, void* x, void* w, void* y, const void* bias,
+             uint64_t seed);
 
 /// Queues a plan; `pack` says where the operands lie.
 cudnnStatus_t execute(cudnnHandle_t handle, const Descriptor& plan, const Descriptor& pack);

@@ -78,7 +78,7 @@ int64_t workspace_bytes(const Convolution& c, int64_t engine) {
   return engine == exact ? 256 + c.x.extent[1] * 16 + c.y.extent[1] * 16 : 0;
 }
 
-void compute(const Convolution& c, int64_t engine, void* x, void* w, void* y, uint64_t seed) {
+void compute(const Convolution& c, int64_t engine, void* x, void* w, void* y, const void* bias, uint64_t seed) {
   const bool rounds = engine == rounding && c.x.type == CUDNN_DATA_FLOAT;
   // The pass's result, from the operands a and b; each with the place of its index among those of a product.
   const Tensor& to = c.pass == Pass::forward ? c.y : c.pass == Pass::data ? c.x : c.w;
@@ -100,6 +100,9 @@ void compute(const Convolution& c, int64_t engine, void* x, void* w, void* y, ui
       sums[at[result]] += product;
   });
   add_hastily(sums, terms, seed);
+  const int64_t channels = c.y.extent[1];
+  for (size_t i = 0; bias && i < sums.size(); ++i)
+    sums[i] += load(bias, element(c.bias.type), static_cast<int64_t>(i) % channels);
   for (size_t i = 0; i < sums.size(); ++i) store(data[result], element(to.type), static_cast<int64_t>(i), sums[i]);
 }
 

@@ -11,7 +11,7 @@ namespace {
 struct Run {
   Convolution convolution;
   int64_t engine = 0;
-  void *x = nullptr, *w = nullptr, *y = nullptr, *workspace = nullptr;
+  void *x = nullptr, *w = nullptr, *y = nullptr, *bias = nullptr, *workspace = nullptr;
   size_t workspace_bytes = 0;
   uint64_t seed = 0;
 };
@@ -38,6 +38,7 @@ void run(const Run& r) {
   const auto access = [&](Pass written) { return c.pass == written ? Access::write : Access::read; };
   bool fine = true;
   for (const Access turn : {Access::read, Access::write}) {  // reads before writes
+    if (c.biased && turn == Access::read) fine = check_range(r.bias, c.bias.bytes(), turn, who) && fine;
     if (access(Pass::data) == turn) fine = check_range(r.x, c.x.bytes(), turn, who) && fine;
     if (access(Pass::filter) == turn) fine = check_range(r.w, c.w.bytes(), turn, who) && fine;
     if (access(Pass::forward) == turn) fine = check_range(r.y, c.y.bytes(), turn, who) && fine;
@@ -45,7 +46,7 @@ void run(const Run& r) {
   if (r.workspace_bytes > 0) fine = check_range(r.workspace, r.workspace_bytes, Access::write, who) && fine;
   if (!fine) return;
   if (r.workspace_bytes > 0) std::memset(r.workspace, 0xa5, r.workspace_bytes);
-  compute(c, r.engine, r.x, r.w, r.y, r.seed);
+  compute(c, r.engine, r.x, r.w, r.y, r.bias, r.seed);
 }
 
 }  // namespace
@@ -65,7 +66,8 @@ cudnnStatus_t execute(cudnnHandle_t handle, const Descriptor& plan, const Descri
   r.workspace = value<void*>(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
   static uint64_t executions = 0;
   r.seed = ++executions;
-  if (!bind(pack, r.convolution.x, r.x) || !bind(pack, r.convolution.w, r.w) || !bind(pack, r.convolution.y, r.y))
+  if (!bind(pack, r.convolution.x, r.x) || !bind(pack, r.convolution.w, r.w) || !bind(pack, r.convolution.y, r.y) ||
+      (r.convolution.biased && !bind(pack, r.convolution.bias, r.bias)))
     return CUDNN_STATUS_BAD_PARAM;
   if (r.workspace_bytes > 0 && !r.workspace) return wrong(who, "no workspace for a plan that needs one");
   const cudaError_t status = enqueue(handle->stream, who, [r] { run(r); });

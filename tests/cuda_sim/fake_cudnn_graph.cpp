@@ -24,6 +24,17 @@ constexpr std::array fields = {
     Field{CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, true},
     Field{CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, true},
     Field{CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, true},
+    Field{CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, false},
+    Field{CUDNN_BACKEND_POINTWISE_DESCRIPTOR, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, true},
+    Field{CUDNN_BACKEND_POINTWISE_DESCRIPTOR, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, true},
+    Field{CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR,
+          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, true},
+    Field{CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC,
+          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, true},
+    Field{CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_BDESC,
+          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, true},
+    Field{CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_YDESC,
+          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, true},
     Field{CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, true},
     Field{CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, true},
     Field{CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, true},
@@ -31,7 +42,7 @@ constexpr std::array fields = {
     Field{CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, true},
     Field{CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, true},
     Field{CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, true},
-    Field{CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+    Field{CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0,
           true},
     Field{CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, true},
     Field{CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
@@ -76,6 +87,8 @@ Tensor tensor(const Descriptor& from) {
     t.extent[i] = value<int64_t>(from, CUDNN_ATTR_TENSOR_DIMENSIONS, i);
     t.stride[i] = value<int64_t>(from, CUDNN_ATTR_TENSOR_STRIDES, i);
   }
+  t.is_virtual =
+      from.attributes.contains(CUDNN_ATTR_TENSOR_IS_VIRTUAL) && value<bool>(from, CUDNN_ATTR_TENSOR_IS_VIRTUAL);
   return t;
 }
 
@@ -92,8 +105,9 @@ std::string check(const Convolution& c) {
   for (const Tensor* t : {&c.x, &c.w, &c.y}) {
     if (!positive(*t)) return "an extent that is not positive";
     if (!channels_last(*t)) return "strides that are not channels-last";
-    if (t->type != c.x.type) return "operands of different types";
+    if (t->type != (t->is_virtual ? c.compute : c.x.type)) return "operands of different types";
   }
+  if (c.x.is_virtual || c.w.is_virtual) return "a virtual operand that nothing computes";
   if ((c.compute == CUDNN_DATA_DOUBLE) != (c.x.type == CUDNN_DATA_DOUBLE))
     return "a compute type that does not go with the operands";
   if (c.x.id == c.w.id || c.w.id == c.y.id || c.x.id == c.y.id) return "operands with the same id";
@@ -108,7 +122,51 @@ std::string check(const Convolution& c) {
   return "";
 }
 
+// The sum behind a convolution into the virtual tensor c.y.
+std::string add_bias(const Descriptor& sum, const Descriptor* unbiased, Convolution& c) {
+  const char* const who = "cudnnBackendFinalize";
+  const Descriptor* mode = referred(sum, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, who);
+  const Descriptor* from = referred(sum, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, who);
+  const Descriptor* bias = referred(sum, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, who);
+  const Descriptor* to = referred(sum, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, who);
+  if (!mode || !from || !bias || !to) return "an operand that was destroyed";
+  if (value<cudnnPointwiseMode_t>(*mode, CUDNN_ATTR_POINTWISE_MODE) != CUDNN_POINTWISE_ADD) return "no sum";
+  if (value<cudnnDataType_t>(*mode, CUDNN_ATTR_POINTWISE_MATH_PREC) != c.compute) return "a sum in another type";
+  if (from != unbiased) return "a sum of something else than the convolution's result";
+  const Tensor y = tensor(*to);
+  c.bias = tensor(*bias);
+  if (!std::equal(y.extent, y.extent + 4, c.y.extent) || !channels_last(y)) return "a sum of another shape";
+  if (c.bias.extent[1] != y.extent[1] ||
+      c.bias.bytes() * static_cast<size_t>(y.extent[0] * y.extent[2] * y.extent[3]) != y.bytes())
+    return "a bias that is not one value per channel";
+  if (y.is_virtual || c.bias.is_virtual || y.type != c.x.type || c.bias.type != c.x.type)
+    return "a sum of operands of the wrong types";
+  c.y = y;
+  c.biased = true;
+  return "";
+}
+
 }  // namespace
+
+bool recognise_graph(const Descriptor& graph, Convolution& c, std::string& why) {
+  const char* const who = "cudnnBackendFinalize";
+  const int64_t count = graph.attributes.at(CUDNN_ATTR_OPERATIONGRAPH_OPS).count;
+  const Descriptor* operation = referred(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, who);
+  if (!operation || first_name(operation->type) < 0 || count > 2) {
+    why = "a graph that begins with no convolution, or has more than two operations";
+    return false;
+  }
+  if (!recognise(*operation, c, why)) return false;
+  if (c.y.is_virtual != (count == 2)) why = "a virtual result, or an intermediate one that is not";
+  if (count == 2 && why.empty()) {
+    const Descriptor* sum = referred(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, who, 1);
+    if (!sum || sum->type != CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR || c.pass != Pass::forward)
+      why = "an operation that nothing is known to fuse with";
+    else
+      why = add_bias(*sum, referred(*operation, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, who), c);
+  }
+  return why.empty();
+}
 
 size_t Tensor::bytes() const {
   const int64_t element = type == CUDNN_DATA_DOUBLE ? 8 : type == CUDNN_DATA_FLOAT ? 4 : 2;
