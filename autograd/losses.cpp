@@ -6,6 +6,7 @@
 #include "weft/autograd/ops/copy.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/autograd/ops/where.h"
+#include "weft/autograd/reduced.h"
 #include "weft/tensor/ops/geometry.h"
 
 namespace weft::autograd {
@@ -27,7 +28,7 @@ Tensor along(const Tensor& v, int rank, int axis) {
   return v.reshape(shape);
 }
 
-void check(const char* operation, const Tensor& x, const Tensor& labels, const Tensor& weights, int axis) {
+void check_labels(const char* operation, const Tensor& x, const Tensor& labels, const Tensor& weights, int axis) {
   ops::check_same_device(operation, x, labels);
   const int64_t classes = x.shape()[axis];
   Shape expected = x.shape();
@@ -50,7 +51,7 @@ ClassLabels class_labels(const char* operation, const Tensor& x, const Tensor& l
                          int64_t axis, int64_t ignore_label) {
   ops::check_floating(operation, x);
   const int a = normalize_axis(operation, axis, x.rank());
-  check(operation, x, labels, weights, a);
+  check_labels(operation, x, labels, weights, a);
   const NoGrad pause;
   const int64_t classes = x.shape()[a];
   if (x.device().is_cpu()) check_range(operation, labels, classes, ignore_label);
@@ -86,7 +87,7 @@ Tensor reduced(const Tensor& losses, LossReduction reduction, const Tensor& weig
 
 Tensor widened(const char* operation, const Tensor& x) {
   ops::check_floating(operation, x);
-  return x.to(compute_dtype(x.dtype()));
+  return widened(x);
 }
 
 }  // namespace weft::autograd

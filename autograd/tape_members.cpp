@@ -7,7 +7,7 @@ namespace weft {
 Tensor& Tensor::attach_grad(GradReq request) {
   WEFT_CHECK(AutogradError, is_floating(dtype()), "attach_grad: a tensor of dtype ", dtype(),
              " has no gradient; convert with .to(DType::f32)");
-  detail::TensorImpl& self = impl();
+  weft::detail::TensorImpl& self = impl();
   self.slot =
       request == GradReq::null ? Ref<TapeSlot>() : Ref<TapeSlot>(new autograd::Leaf(current_stream(device()), request));
   self.slot_index = 0;
@@ -24,8 +24,8 @@ void Tensor::zero_grad() const {
 }
 
 Tensor Tensor::detach() const {
-  const detail::TensorImpl& self = impl();
-  auto copy = detail::make_impl();
+  const weft::detail::TensorImpl& self = impl();
+  auto copy = weft::detail::make_impl();
   copy->storage = self.storage;
   copy->offset = self.offset;
   copy->shape = self.shape;

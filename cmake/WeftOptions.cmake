@@ -15,6 +15,12 @@ option(WEFT_BENCH "Build the benches" OFF)
 option(WEFT_FUZZ "Build the fuzzers; needs clang" OFF)
 option(WEFT_INSTALL "Make install rules and package files" ${PROJECT_IS_TOP_LEVEL})
 option(WEFT_BASELINE_ONLY "CPU kernels for the first instruction set alone: a quicker build, slower kernels" OFF)
+if(WEFT_TESTS)
+  set(unity OFF)  # somebody edits weft: one source at a time
+else()
+  set(unity ON)
+endif()
+option(WEFT_UNITY "Compile many sources at once: a quicker build from nothing" ${unity})
 option(WEFT_WERROR "Warnings are errors" OFF)
 
 foreach(name WEFT_CUDA WEFT_ONEDNN WEFT_JSON WEFT_SIMULATOR)

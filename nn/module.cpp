@@ -135,9 +135,9 @@ void print(std::string& text, const Module& module, const std::string& name, int
   if (!name.empty()) text += "(" + name + "): ";
   text += module.describe();
   const auto children = module.children();
-  if (const int64_t count = module.parameter_count()) text += detail::concat("  [", count, "]");
+  if (const int64_t count = module.parameter_count()) text += weft::detail::concat("  [", count, "]");
   if (children.empty()) {
-    for (const Parameter& p : module.parameters()) text += detail::concat("  ", p.name(), " ", p.shape());
+    for (const Parameter& p : module.parameters()) text += weft::detail::concat("  ", p.name(), " ", p.shape());
     text += "\n";
     return;
   }

@@ -37,10 +37,10 @@ bool is_consequence(const WorkerError& e) {
 }
 
 std::string text_of(const std::vector<WorkerError>& errors, int ranks) {
-  std::string text =
-      detail::concat("parallel: ", errors.size(), " of ", ranks, ranks == 1 ? " device failed." : " devices failed.");
+  std::string text = weft::detail::concat("parallel: ", errors.size(), " of ", ranks,
+                                          ranks == 1 ? " device failed." : " devices failed.");
   for (const WorkerError& e : errors) {
-    text += detail::concat(" ", e.device, ": ", describe(e.error));
+    text += weft::detail::concat(" ", e.device, ": ", describe(e.error));
     if (text.back() != '.') text += '.';
   }
   if (text.back() == '.') text.pop_back();

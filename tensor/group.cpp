@@ -16,17 +16,17 @@ RankContext& current_rank() noexcept {
 
 namespace {
 std::atomic<uint64_t> next_group{1};
-
-struct Seat {
-  Tensors tensors;
-  std::string what;
-  bool here = false;
-  bool left = false;
-  std::exception_ptr error;
-};
-}  // namespace
+}
 
 struct Group::Meetings {
+  struct Seat {
+    Tensors tensors;
+    std::string what;
+    bool here = false;
+    bool left = false;
+    std::exception_ptr error;
+  };
+
   explicit Meetings(const std::vector<Device>& group) : devices(group), seats(group.size()) {}
   void check_left(int64_t meeting, const std::string& what) const;
   void check_agreement() const;
@@ -119,7 +119,7 @@ Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Ac
     late("the ranks of the previous collective");
   const int64_t meeting = m.current;
   m.check_left(meeting, what);
-  Seat& seat = m.seats[static_cast<size_t>(rank)];
+  Meetings::Seat& seat = m.seats[static_cast<size_t>(rank)];
   seat.tensors = std::move(tensors);
   seat.what = what;
   seat.here = true;
@@ -129,7 +129,7 @@ Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Ac
     try {
       m.check_agreement();
       std::vector<Tensors> deposits;
-      for (Seat& s : m.seats) deposits.push_back(std::move(s.tensors));
+      for (Meetings::Seat& s : m.seats) deposits.push_back(std::move(s.tensors));
       lock.unlock();  // the others only wait; a rank that leaves meanwhile must not block
       const RankGuard nobody({});
       m.results = act(deposits);
@@ -163,7 +163,7 @@ Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Ac
 void Group::leave(int rank, std::exception_ptr error) noexcept {
   Meetings& m = *meetings_;
   const std::lock_guard lock(m.mutex);
-  Seat& seat = m.seats[static_cast<size_t>(rank)];
+  Meetings::Seat& seat = m.seats[static_cast<size_t>(rank)];
   seat.left = true;
   seat.error = std::move(error);
   if (m.arrived == 0 || m.acting || seat.here) return;

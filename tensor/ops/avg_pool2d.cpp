@@ -1,5 +1,6 @@
 #include "weft/tensor/ops/avg_pool2d.h"
 
+#include "weft/tensor/channels.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
@@ -18,11 +19,6 @@ int64_t out_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding, bo
   int64_t out = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
   if (ceil_mode && (out - 1) * stride >= in + padding) --out;
   return out;
-}
-
-Tensor empty_image(const Tensor& like, int64_t h, int64_t w) {
-  return empty({like.shape()[0], like.shape()[1], h, w}, {.dtype = like.dtype(), .device = like.device()},
-               Layout::channels_last);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "weft/tensor/ops/batch_norm.h"
 
+#include "weft/tensor/channels.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/work.h"
@@ -23,19 +24,6 @@ void check_input(const Tensor& x) {
 
 int64_t rows_of(const Tensor& x) { return x.numel() > 0 ? x.numel() / x.shape()[1] : 0; }
 
-// A vector of the channels in the compute dtype; an undefined one is filled with `missing`.
-Tensor channel_vector(const char* name, const Tensor& v, const Tensor& x, double missing) {
-  const int64_t channels = x.shape()[1];
-  const DType dtype = compute_dtype(x.dtype());
-  if (!v.defined()) return full({channels}, missing, {.dtype = dtype, .device = x.device()});
-  check_same_device("batch_norm", x, v);
-  WEFT_CHECK(ShapeError, v.shape() == Shape{channels}, "batch_norm: ", name, " has shape ", v.shape(), ", the input ",
-             x.shape(), " has ", channels, " channels");
-  WEFT_CHECK(DtypeError, v.dtype() == dtype || v.dtype() == x.dtype(), "batch_norm: ", name, " is ", v.dtype(),
-             " for an input of ", x.dtype(), "; convert it with .to(", dtype, ")");
-  return contiguous(cast(v, dtype));
-}
-
 Tensor empty_vector(const Tensor& x) {
   return empty({x.shape()[1]}, {.dtype = compute_dtype(x.dtype()), .device = x.device()});
 }
@@ -46,10 +34,6 @@ Tensor empty_partials(const Tensor& x, int64_t rows) {
 }
 
 Tensor channels_last(const Tensor& x) { return contiguous(x, Layout::channels_last); }
-
-Tensor empty_result(const Tensor& x) {
-  return empty(x.shape(), {.dtype = x.dtype(), .device = x.device()}, Layout::channels_last);
-}
 
 void check_running(const char* name, const Tensor& running, const Tensor& statistic) {
   check_same_device("batch_norm", statistic, running);
@@ -119,9 +103,11 @@ void batch_norm_update(const Tensor& mean, const Tensor& var, double count, doub
 Tensor batch_norm_normalize(const Tensor& x, const Tensor& mean, const Tensor& inverse_std, const Tensor& gamma,
                             const Tensor& beta, bool relu) {
   check_input(x);
-  const Tensor y = empty_result(x);
-  const Tensor m = channel_vector("running_mean", mean, x, 0), r = channel_vector("running_var", inverse_std, x, 1);
-  const Tensor g = channel_vector("gamma", gamma, x, 1), b = channel_vector("beta", beta, x, 0);
+  const Tensor y = empty_channels_last(x);
+  const Tensor m = channel_vector("batch_norm", "running_mean", mean, x, 0),
+               r = channel_vector("batch_norm", "running_var", inverse_std, x, 1);
+  const Tensor g = channel_vector("batch_norm", "gamma", gamma, x, 1),
+               b = channel_vector("batch_norm", "beta", beta, x, 0);
   if (y.numel() == 0) return y;
   const Tensor dense = channels_last(x);
   profile_work(batch_norm_kernel, dense, m, r, g, b, y);
@@ -135,10 +121,11 @@ std::pair<Tensor, Tensor> batch_norm_sums(const Tensor& x, const Tensor& dy, con
                                           const Tensor& inverse_std) {
   check_input(x);
   check_same("batch_norm_backward", x, dy);
-  if (x.numel() == 0) return {channel_vector("", {}, x, 0), channel_vector("", {}, x, 0)};
+  if (x.numel() == 0) return {channel_vector("batch_norm", "", {}, x, 0), channel_vector("batch_norm", "", {}, x, 0)};
   const Tensor dense_x = channels_last(x), dense_dy = channels_last(dy);
   const Tensor dense_y = y.defined() ? channels_last(y) : y;
-  const Tensor m = channel_vector("mean", mean, x, 0), r = channel_vector("inverse_std", inverse_std, x, 1);
+  const Tensor m = channel_vector("batch_norm", "mean", mean, x, 0),
+               r = channel_vector("batch_norm", "inverse_std", inverse_std, x, 1);
   const Tensor partials = empty_partials(x, rows_of(x));
   const Tensor sum_dz = empty_vector(x), sum_dz_xh = empty_vector(x);
   profile_work(batch_norm_sums_kernel, dense_x, dense_dy, dense_y, m, r, partials, sum_dz, sum_dz_xh);
@@ -153,12 +140,13 @@ Tensor batch_norm_dx(const Tensor& x, const Tensor& dy, const Tensor& y, const T
                      const Tensor& gamma, const Tensor& sum_dz, const Tensor& sum_dz_xh, double count) {
   check_input(x);
   check_same("batch_norm_backward", x, dy);
-  const Tensor dx = empty_result(x);
+  const Tensor dx = empty_channels_last(x);
   if (dx.numel() == 0) return dx;
   const Tensor dense_x = channels_last(x), dense_dy = channels_last(dy);
   const Tensor dense_y = y.defined() ? channels_last(y) : y;
-  const Tensor m = channel_vector("mean", mean, x, 0), r = channel_vector("inverse_std", inverse_std, x, 1);
-  const Tensor g = channel_vector("gamma", gamma, x, 1);
+  const Tensor m = channel_vector("batch_norm", "mean", mean, x, 0),
+               r = channel_vector("batch_norm", "inverse_std", inverse_std, x, 1);
+  const Tensor g = channel_vector("batch_norm", "gamma", gamma, x, 1);
   profile_work(batch_norm_backward_kernel, dense_x, dense_dy, dense_y, m, r, g, sum_dz, sum_dz_xh, dx);
   batch_norm_backward_kernel(
       {x.dtype(), rows_of(x), x.shape()[1], count, dense_x.raw(), dense_dy.raw(), y.defined() ? dense_y.raw() : nullptr,

@@ -29,7 +29,7 @@ Tensor affine(const char* what, const Tensor& v, const Tensor& x, const GroupNor
   return contiguous(cast(v, dtype));
 }
 
-Tensor empty_result(const Tensor& x) { return empty(x.shape(), {.dtype = x.dtype(), .device = x.device()}); }
+Tensor empty_dense(const Tensor& x) { return empty(x.shape(), {.dtype = x.dtype(), .device = x.device()}); }
 
 }  // namespace
 
@@ -39,7 +39,7 @@ GroupNormOutputs<Tensor> group_norm(const Tensor& x, const Tensor& gamma, const 
   WEFT_CHECK(Error, eps >= 0, rows.name, ": eps ", eps, " must not be negative");
   const Tensor g = affine("gamma", gamma, x, rows, 1), b = affine("beta", beta, x, rows, 0);
   const TensorOptions wide{.dtype = compute_dtype(x.dtype()), .device = x.device()};
-  GroupNormOutputs<Tensor> out{empty_result(x), zeros({rows.rows}, wide), zeros({rows.rows}, wide)};
+  GroupNormOutputs<Tensor> out{empty_dense(x), zeros({rows.rows}, wide), zeros({rows.rows}, wide)};
   if (x.numel() == 0) return out;
   const Tensor dense = contiguous(x);
   profile_work(group_norm_kernel, dense, g, b, out.mean, out.inverse_std, out.y);
@@ -52,7 +52,7 @@ GroupNormOutputs<Tensor> group_norm(const Tensor& x, const Tensor& gamma, const 
 Tensor group_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& gamma, const Tensor& mean,
                            const Tensor& inverse_std, const GroupNormRows& rows) {
   check_same(rows.name, dy, x);
-  const Tensor dx = empty_result(x);
+  const Tensor dx = empty_dense(x);
   if (x.numel() == 0) return dx;
   const Tensor dense_x = contiguous(x), dense_dy = contiguous(dy), g = affine("gamma", gamma, x, rows, 1);
   profile_work(group_norm_backward_kernel, dense_x, dense_dy, g, mean, inverse_std, dx);

@@ -1,5 +1,6 @@
 #include "weft/tensor/ops/pad.h"
 
+#include "weft/tensor/channels.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/fill.h"
 #include "weft/tensor/ops/geometry.h"
@@ -14,11 +15,12 @@ WEFT_KERNEL(PadBackwardArgs, pad_backward_kernel);
 namespace ops {
 namespace {
 
-constexpr int64_t largest = 0x7fffffff;  // of each side, so that sums cannot overflow
+constexpr int64_t largest_side = 0x7fffffff;  // of each side, so that sums cannot overflow
 
 // Checks one axis; `sides` says which in an error.
 PadAxis axis_of(int64_t in, int64_t before, int64_t after, PadMode mode, const char* sides) {
-  WEFT_CHECK(ShapeError, before <= largest && after <= largest && before >= -largest && after >= -largest,
+  WEFT_CHECK(ShapeError,
+             before <= largest_side && after <= largest_side && before >= -largest_side && after >= -largest_side,
              "pad: ", before, " and ", after, " pixels (", sides, ") are more than 2^31 - 1");
   const int64_t out = in + before + after;
   WEFT_CHECK(ShapeError, in > 0 && out > 0, "pad: ", before, " and ", after, " pixels (", sides, ") around ", in,
@@ -28,16 +30,11 @@ PadAxis axis_of(int64_t in, int64_t before, int64_t after, PadMode mode, const c
   return {in, out, before, mode};
 }
 
-struct Axes {
+struct PadAxes {
   PadAxis h, w;
 };
-Axes axes_of(Pair size, const Padding& p, PadMode mode) {
+PadAxes axes_of(Pair size, const Padding& p, PadMode mode) {
   return {axis_of(size.h, p.top, p.bottom, mode, "top, bottom"), axis_of(size.w, p.left, p.right, mode, "left, right")};
-}
-
-Tensor empty_image(const Tensor& like, int64_t h, int64_t w) {
-  return empty({like.shape()[0], like.shape()[1], h, w}, {.dtype = like.dtype(), .device = like.device()},
-               Layout::channels_last);
 }
 
 // One value per channel, on x's device; undefined if one number says it all.
@@ -53,7 +50,7 @@ Tensor fills_of(const Tensor& x, const PadOptions& options) {
 
 Tensor pad(const Tensor& x, const Padding& padding, const PadOptions& options) {
   check_rank("pad", x, 4, "[N, C, H, W]");
-  const Axes axes = axes_of({x.shape()[2], x.shape()[3]}, padding, options.mode);
+  const PadAxes axes = axes_of({x.shape()[2], x.shape()[3]}, padding, options.mode);
   const Tensor fills = fills_of(x, options), y = empty_image(x, axes.h.out, axes.w.out);
   if (y.numel() == 0) return y;
   const Tensor image = contiguous(x, Layout::channels_last);
@@ -67,7 +64,7 @@ Tensor pad(const Tensor& x, const Padding& padding, const PadOptions& options) {
 Tensor pad_backward(const Tensor& dy, Pair size, const Padding& padding, PadMode mode) {
   check_floating("pad_backward", dy);
   check_rank("pad_backward", dy, 4, "[N, C, H, W]");
-  const Axes axes = axes_of(size, padding, mode);
+  const PadAxes axes = axes_of(size, padding, mode);
   WEFT_CHECK(ShapeError, dy.shape()[2] == axes.h.out && dy.shape()[3] == axes.w.out,
              "pad_backward: a gradient of shape ", dy.shape(), " for an output of ", Pair(axes.h.out, axes.w.out));
   const Tensor dx = empty_image(dy, size.h, size.w);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "weft/tensor/channels.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
@@ -29,8 +30,7 @@ Tensor resize_nearest(const Tensor& x, Pair size, double scale_h, double scale_w
   check_rank("resize", x, 4, "[N, C, H, W]");
   const Pair in{x.shape()[2], x.shape()[3]};
   check(in, size, scale_h, scale_w);
-  const Tensor y = empty({x.shape()[0], x.shape()[1], size.h, size.w}, {.dtype = x.dtype(), .device = x.device()},
-                         Layout::channels_last);
+  const Tensor y = empty_image(x, size.h, size.w);
   if (y.numel() == 0) return y;
   const Tensor image = contiguous(x, Layout::channels_last);
   profile_work(resize_nearest_kernel, image, y);
@@ -45,8 +45,7 @@ Tensor resize_nearest_backward(const Tensor& dy, Pair size, double scale_h, doub
   check_rank("resize_backward", dy, 4, "[N, C, H, W]");
   const Pair out{dy.shape()[2], dy.shape()[3]};
   check(size, out, scale_h, scale_w);
-  const Tensor dx = empty({dy.shape()[0], dy.shape()[1], size.h, size.w}, {.dtype = dy.dtype(), .device = dy.device()},
-                          Layout::channels_last);
+  const Tensor dx = empty_image(dy, size.h, size.w);
   if (dx.numel() == 0) return dx;
   const Tensor image = contiguous(dy, Layout::channels_last);
   profile_work(resize_nearest_backward_kernel, image, dx);
