@@ -42,4 +42,23 @@ void with_channel_pack(int64_t channels, bool aligned, const F& f) {
     f(std::integral_constant<int, 1>{});
 }
 
+/// The sums of a pack of channels, as elements of T.
+template <int N, class T>
+__device__ inline void store_sums(T* to, const Compute<T> (&sum)[N]) {
+  Pack<T, N> pack;
+#pragma unroll
+  for (int j = 0; j < N; ++j) pack.v[j] = T(sum[j]);
+  store_as(to, pack);
+}
+
+/// Launches kernel(N)(pixels of dx, h, w, dy, dx): a gradient that is gathered by the pixels of the operation's input.
+template <class T, class Args, class Kernel>
+void launch_gather(const char* name, const Args& args, Stream stream, const Kernel& kernel) {
+  with_channel_pack<T>(args.channels, holds_packs<T>(args.dy, args.dx), [&](auto n) {
+    const Pixels in = pixels_of(args.batch, {args.h.in, args.w.in}, args.channels, n);
+    launch(name, kernel(n), grid_for(in.numel, stream), stream, in, args.h, args.w, static_cast<const T*>(args.dy),
+           static_cast<T*>(args.dx));
+  });
+}
+
 }  // namespace weft::cuda

@@ -76,10 +76,7 @@ __global__ void backward_kernel(MaxPool2dGeometry g, Pixels in, const T* dy, con
         for (int j = 0; j < N; ++j)
           if (places.v[j] == pixel) sum[j] += C(slopes.v[j]);
       }
-    Pack<T, N> result;
-#pragma unroll
-    for (int j = 0; j < N; ++j) result.v[j] = T(sum[j]);
-    store_as(dx + i * N, result);
+    store_sums<N>(dx + i * N, sum);
   }
 }
 

@@ -30,10 +30,7 @@ __global__ void backward_kernel(Pixels in, NearestAxis h, NearestAxis w, const T
 #pragma unroll
         for (int j = 0; j < N; ++j) sum[j] += C(pack.v[j]);
       }
-    Pack<T, N> result;
-#pragma unroll
-    for (int j = 0; j < N; ++j) result.v[j] = T(sum[j]);
-    store_as(dx + i * N, result);
+    store_sums<N>(dx + i * N, sum);
   }
 }
 
@@ -51,11 +48,7 @@ void forward(const ResizeNearestArgs& args, Stream stream) {
 void backward(const ResizeNearestBackwardArgs& args, Stream stream) {
   dispatch_floating(args.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    with_channel_pack<T>(args.channels, holds_packs<T>(args.dy, args.dx), [&](auto n) {
-      const Pixels in = pixels_of(args.batch, {args.h.in, args.w.in}, args.channels, n);
-      launch("resize_backward", backward_kernel<n, T>, grid_for(in.numel, stream), stream, in, args.h, args.w,
-             static_cast<const T*>(args.dy), static_cast<T*>(args.dx));
-    });
+    launch_gather<T>("resize_backward", args, stream, [](auto n) { return backward_kernel<n, T>; });
   });
 }
 

@@ -6,56 +6,23 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/support/op_table.h"
+#include "tests/ops/softmax_cases.h"
 
 using namespace weft;
 using namespace weft::test;
 
 namespace {
 
-OpFunction along(int64_t axis) {
-  return [axis](const Tensors& v) { return softmax(v[0], axis); };
-}
-
-Reference naive(int axis) {
-  return [axis](const Arrays& v) {
-    const auto at = [&](double x) { return std::exp(x); };
-    const Array e = zip(v[0],
-                        fold(v[0], {axis}, true, -std::numeric_limits<double>::infinity(),
-                             [](double a, double b) { return std::max(a, b); }),
-                        [&](double x, double top) { return at(x - top); });
-    return zip(e, fold(e, {axis}, true, 0, std::plus<>()), std::divides<>());
-  };
+Array naive(const Array& x, int axis) {
+  const Array e = map(below_top(x, axis), [](double v) { return std::exp(v); });
+  return zip(e, fold(e, {axis}, true, 0, std::plus<>()), std::divides<>());
 }
 
 }  // namespace
 
 OP_TABLE(softmax) {
-  table.op("softmax")
-      .row("rows", {input({3, 5})}, along(1), naive(1))
-      .row("rows of a vector and a tail", {input({7, 21})}, along(-1), naive(1))
-      .row("long rows", {input({3, 150})}, along(1), naive(1))
-      .row("a row of more than one block", {input({1, 2051})}, along(1), naive(1),
-           {.no_second_gradient = "as in the other rows, and slow"})
-      .row("columns", {input({5, 3})}, along(0), naive(0))
-      .row("the middle axis", {input({2, 4, 3})}, along(1), naive(1))
-      .row("many columns", {input({2, 6, 37})}, along(1), naive(1))
-      .row("more columns than a tile", {input({3, 150})}, along(0), naive(0))
-      .row("many classes of many columns", {input({40, 33})}, along(0), naive(0))
-      .row("channels of an image", {input({2, 21, 3, 4})}, along(1), naive(1))
-      .row("a vector", {input({9})}, along(0), naive(0))
-      .row("one class", {input({4, 1})}, along(1), naive(1))
-      .row("large values", {input({4, 6}).range(-300, 300)}, along(1), naive(1),
-           {.dtypes = {DType::f64, DType::f32}, .no_gradient = "saturated: differences say nothing"})
-      .row("no rows", {input({0, 5})}, along(1), naive(1))
-      .row("no classes", {input({3, 0})}, along(1), naive(1))
-      .error<IndexError>("axis", "softmax: axis 2 …",
-                         [] {
-                           softmax(ones({2, 2}), 2);
-                         })
-      .error<DtypeError>("integers", "softmax: needs a floating dtype, got int32…", [] {
-        softmax(ones({2, 2}, {.dtype = DType::i32}), 1);
-      });
+  add_softmax_rows(
+      table.op("softmax"), [](const Tensor& x, int64_t axis) { return softmax(x, axis); }, naive);
 }
 
 TEST_CASE("softmax: infinities and NaN stay in their rows") {

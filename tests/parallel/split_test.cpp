@@ -2,10 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/parallel/devices.h"
+#include "tests/support/text_of.h"
 #include "weft/weft.h"
 
 using namespace weft;
 using namespace weft::parallel;
+using namespace weft::test;
 
 namespace {
 
@@ -14,26 +17,10 @@ struct Batch {
   int epoch = 0;
 };
 
-std::vector<Device> cpus(int n) {
-  std::vector<Device> devices;
-  for (int i = 0; i < n; ++i) devices.push_back({DeviceType::cpu, i});
-  return devices;
-}
-
 std::vector<int64_t> extents(const PerDevice<Tensor>& shares) {
   std::vector<int64_t> sizes;
   for (const Tensor& share : shares) sizes.push_back(share.size(0));
   return sizes;
-}
-
-template <class F>
-std::string text_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
 }
 
 }  // namespace
