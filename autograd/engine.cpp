@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/record_scope.h"
 #include "weft/autograd/running.h"
@@ -146,6 +147,7 @@ void Engine::count_pending() {
 }
 
 void Engine::run(Executor* executor) {
+  const CastGuard plain;  // pullbacks run in the types of the forward pass
   try {
     start(executor);
     finish_leaves();
@@ -197,6 +199,7 @@ size_t Engine::queue_of(const Node* node) const {
 
 // A device's worker: runs what is ready on its queue until all nodes of the pass ran or one failed anywhere.
 void Engine::work(size_t index) {
+  const CastGuard plain;
   Queue& queue = queues_[index];
   std::unique_lock lock(mutex_);
   for (;;) {

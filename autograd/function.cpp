@@ -1,5 +1,8 @@
 #include "weft/autograd/function.h"
 
+#include "weft/autograd/autocast.h"
+#include "weft/autograd/ops/copy.h"
+
 namespace weft::autograd {
 
 /// Runs a Function's backward and checks what it returns.
@@ -18,12 +21,15 @@ struct FunctionPullback final : Pullback {
     Tensors dy(dys.begin(), dys.end());
     for (size_t i = 0; i < dy.size(); ++i)
       if (!dy[i].defined()) dy[i] = zeros(outputs[i].shape, {.dtype = outputs[i].dtype, .device = outputs[i].device});
+    const CastGuard as_in_forward(casts);
     Tensors dx = function->backward(context, dy);
     WEFT_CHECK(AutogradError, dx.size() == inputs.size(), "backward of ", function->name(), ": returned ", dx.size(),
                " gradients for ", inputs.size(), " inputs");
     for (size_t i = 0; i < dx.size(); ++i) {
       if (!wanted[i]) dx[i] = Tensor();
-      if (dx[i].defined()) check(i, dx[i]);
+      if (!dx[i].defined()) continue;
+      if (casts.any() && is_floating(dx[i].dtype())) dx[i] = to(dx[i], inputs[i].dtype);
+      check(i, dx[i]);
     }
     return dx;
   }
@@ -37,6 +43,7 @@ struct FunctionPullback final : Pullback {
 
   std::shared_ptr<Function> function;
   Context context;
+  CastState casts = CastState::current().without_cache();  // of the forward pass
   std::vector<Meta> inputs, outputs;
 };
 

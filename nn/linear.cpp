@@ -2,9 +2,8 @@
 
 #include <cmath>
 
-#include "weft/autograd/ops/matmul.h"
+#include "weft/autograd/ops/linear.h"
 #include "weft/nn/init.h"
-#include "weft/tensor/operators.h"
 
 namespace weft::nn {
 
@@ -16,8 +15,7 @@ Linear::Linear(int64_t in, int64_t out, LinearOptions options) {
 }
 
 Tensor Linear::forward(const Tensor& x) const {
-  const Tensor y = matmul(x, weight.on(x.device()).transpose());
-  return bias.defined() ? y + bias.on(x.device()) : y;
+  return linear(x, weight.on(x.device()), bias.defined() ? bias.on(x.device()) : Tensor());
 }
 
 std::string Linear::describe() const {

@@ -2,6 +2,7 @@
 // work into a worker by itself.
 #pragma once
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/record_scope.h"
 #include "weft/tensor/random.h"
 
@@ -9,15 +10,17 @@ namespace weft::parallel {
 
 struct Context {
   autograd::Mode mode;
+  autograd::CastState casts;
   Generator generator{0};
 
-  static Context capture() { return {autograd::mode(), default_generator()}; }
+  static Context capture() { return {autograd::mode(), autograd::CastState::current(), default_generator()}; }
 };
 
 /// Puts a context in force in this thread until the end of the scope.
 class ContextGuard {
  public:
-  explicit ContextGuard(const Context& context) : mode_(context.mode), previous_(default_generator()) {
+  explicit ContextGuard(const Context& context)
+      : mode_(context.mode), casts_(context.casts), previous_(default_generator()) {
     default_generator() = context.generator;
   }
   ~ContextGuard() { default_generator() = previous_; }
@@ -26,6 +29,7 @@ class ContextGuard {
 
  private:
   autograd::ModeGuard mode_;
+  autograd::CastGuard casts_;
   Generator previous_;
 };
 

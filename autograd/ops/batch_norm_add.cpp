@@ -2,13 +2,15 @@
 // dz, which batch_norm_backward masks by y itself
 #include "weft/autograd/ops/batch_norm_add.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/tensor/ops/batch_norm_add.h"
 
 namespace weft {
 
-Tensor batch_norm_add(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
+Tensor batch_norm_add(const Tensor& images, const Tensor& shortcut, const Tensor& gamma, const Tensor& beta,
                       const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options) {
   using namespace autograd;
+  const Tensor x = as_wide_as(images, shortcut), residual = as_wide_as(shortcut, images);
   const BatchNormBasis basis = batch_norm_basis(x, running_mean, running_var, options);
   Tensor y = ops::batch_norm_add(x, residual, basis.mean, basis.inverse_std, gamma, beta, options.relu);
   batch_norm_advance(basis, x, running_mean, running_var, options);

@@ -8,6 +8,7 @@
 // each summed over the dimensions in which its operand was broadcast
 #include "weft/autograd/ops/binary.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/ops/copy.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/autograd/ops/unary.h"
@@ -156,7 +157,8 @@ Tensor minimum(const Tensor& a, const Tensor& b) {
   return record_choice<BackTo>("minimum", CompareOp::less, CompareOp::greater, a, b, c);
 }
 
-Tensor pow(const Tensor& a, const Tensor& b) {
+Tensor pow(const Tensor& base, const Tensor& exponent) {
+  const Tensor a = in_full(base), b = in_full(exponent);
   Tensor c = ops::pow(a, b);
   if (!tracked(a, b)) return c;
   return record_pow<BackTo>(a, b, c);

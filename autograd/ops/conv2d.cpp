@@ -4,6 +4,7 @@
 //   W(x, dy), for a gradient g of the shape of w:   by x: X(dy, g),   by dy: Y(x, g)
 #include "weft/autograd/ops/conv2d.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/record.h"
 
 namespace weft {
@@ -21,10 +22,10 @@ Tensor convolve(const Tensor& x, const Tensor& w, const Conv2dGeometry& geometry
 
 }  // namespace
 
-Tensor conv2d(const Tensor& x, const Tensor& w, const Conv2dOptions& options) {
+Tensor conv2d(const Tensor& images, const Tensor& filter, const Conv2dOptions& options) {
   using namespace autograd;
   const Conv2dGeometry geometry{options.stride, options.padding, options.dilation, options.groups};
-  const Tensor& bias = options.bias;
+  const Tensor x = for_product(images), w = for_product(filter), bias = for_product(options.bias);
   Tensor y = ops::conv2d(x, w, bias, geometry);
   if (!tracked(x, w, bias)) return y;
   auto by_x = edge(x, [w = saved(w), shape = x.shape(), geometry](const Tensor& dy) {

@@ -1,6 +1,7 @@
 // y = X(x, w) + bias, X the gradient of conv2d by its images (conv2d.cpp says what X's gradients are)
 #include "weft/autograd/ops/conv_transpose2d.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/conv2d.h"
 
@@ -40,14 +41,16 @@ Shape result_shape(const Tensor& x, const Tensor& w, const ConvTranspose2dOption
 
 }  // namespace
 
-Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const ConvTranspose2dOptions& options) {
-  check(x, w, options);
+Tensor conv_transpose2d(const Tensor& images, const Tensor& filter, const ConvTranspose2dOptions& options) {
+  check(images, filter, options);
+  using autograd::for_product;
+  const Tensor x = for_product(images), w = for_product(filter), bias = for_product(options.bias);
   const Conv2dGeometry geometry{options.stride, options.padding, options.dilation, options.groups};
   Tensor y = autograd::conv2d_input_gradient(x, w, result_shape(x, w, options), geometry);
-  if (!options.bias.defined()) return y;
-  WEFT_CHECK(DtypeError, options.bias.dtype() == y.dtype(), "conv_transpose2d: the bias is ", options.bias.dtype(),
-             ", the filter ", w.dtype(), "; convert one with .to(dtype)");
-  return y + options.bias.reshape({1, options.bias.numel(), 1, 1});
+  if (!bias.defined()) return y;
+  WEFT_CHECK(DtypeError, bias.dtype() == y.dtype(), "conv_transpose2d: the bias is ", bias.dtype(), ", the filter ",
+             w.dtype(), "; convert one with .to(dtype)");
+  return y + bias.reshape({1, bias.numel(), 1, 1});
 }
 
 }  // namespace weft

@@ -1,12 +1,15 @@
 // y = x wT + b;   outer: y = a bT. Gradients are those of the products and of broadcasting.
 #include "weft/autograd/ops/linear.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/matmul.h"
 
 namespace weft {
 
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
+Tensor linear(const Tensor& rows, const Tensor& weights, const Tensor& offsets) {
+  using autograd::for_product;  // parameters as they are, before they become views: those are not kept
+  const Tensor x = for_product(rows), w = for_product(weights), bias = for_product(offsets);
   WEFT_CHECK(ShapeError, w.rank() == 2 && x.rank() >= 1 && x.shape().back() == w.shape()[1], "linear: input of shape ",
              x.shape(), " for weights of shape ", w.shape(), "; they must be [..., K] and [O, K]");
   Tensor y = matmul(x, w.transpose());  // [..., O]

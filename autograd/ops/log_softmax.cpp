@@ -2,6 +2,7 @@
 // for the gradient g of dx:   ddy = g - sum(g p),   dy_y = -g p s
 #include "weft/autograd/ops/log_softmax.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/autograd/ops/unary.h"
@@ -10,7 +11,8 @@
 
 namespace weft {
 
-Tensor log_softmax(const Tensor& x, int64_t axis) {
+Tensor log_softmax(const Tensor& scores, int64_t axis) {
+  const Tensor x = autograd::in_full(scores);
   Tensor y = ops::log_softmax(x, axis);
   if (!autograd::tracked(x)) return y;
   return autograd::record("log_softmax", y, autograd::edge(x, [axis](const Tensor& dy, const Tensor& own) {

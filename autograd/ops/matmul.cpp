@@ -2,6 +2,7 @@
 // summed over the leading extents along which an operand was broadcast; a vector is a matrix of one row or column.
 #include "weft/autograd/ops/matmul.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/autograd/record.h"
 #include "weft/tensor/ops/matmul.h"
@@ -57,7 +58,8 @@ Tensor right_gradient(const Tensor& dc, const Tensor& a, const Operand& b) {
 
 }  // namespace
 
-Tensor matmul(const Tensor& a, const Tensor& b) {
+Tensor matmul(const Tensor& left, const Tensor& right) {
+  const Tensor a = autograd::for_product(left), b = autograd::for_product(right);
   Tensor c = ops::matmul(a, b);
   if (!autograd::tracked(a, b)) return c;
   return autograd::record(

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/copy.h"
 #include "weft/autograd/ops/reduce.h"
@@ -50,7 +51,8 @@ Tensor autograd::sqrt_or_zero(const Tensor& x) {
   return where(zero, 0.0, sqrt(where(zero, 1.0, x)));
 }
 
-Tensor norm(const Tensor& x, const NormOptions& options) {
+Tensor norm(const Tensor& vector, const NormOptions& options) {
+  const Tensor x = in_full(vector);
   ops::check_floating("norm", x);
   WEFT_CHECK(Error, options.p == 1 || options.p == 2 || (std::isinf(options.p) && options.p > 0), "norm: p is ",
              options.p, "; it is 1, 2, or infinity");

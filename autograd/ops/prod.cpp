@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/copy.h"
 #include "weft/autograd/ops/reduce.h"
@@ -46,7 +47,8 @@ Tensor fold(Tensor x) {
 
 }  // namespace
 
-Tensor prod(const Tensor& x, const ReduceOptions& options) {
+Tensor prod(const Tensor& factors, const ReduceOptions& options) {
+  const Tensor x = autograd::in_full(factors);
   const int64_t count = autograd::reduced_count("prod", x.shape(), options.axes);
   const bool floating = is_floating(x.dtype());
   const Tensor wide = floating ? autograd::widened(x) : to(x, DType::i64);

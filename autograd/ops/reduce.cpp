@@ -3,6 +3,7 @@
 // y = max(x);    dx = dy where the maximum was, else 0
 #include "weft/autograd/ops/reduce.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/ops/view.h"
 #include "weft/autograd/record.h"
 #include "weft/autograd/reduced.h"
@@ -13,7 +14,8 @@ namespace weft {
 
 using namespace autograd;
 
-Tensor sum(const Tensor& x, const ReduceOptions& options) {
+Tensor sum(const Tensor& terms, const ReduceOptions& options) {
+  const Tensor x = in_full(terms);
   Tensor y = ops::sum(x, options);
   if (!tracked(x)) return y;
   return record("sum", y,

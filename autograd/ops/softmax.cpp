@@ -2,6 +2,7 @@
 // for the gradient g of dx:   ddy = y (g - sum(g y)),   dy_y = g (dy - s) - dy sum(g y)
 #include "weft/autograd/ops/softmax.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/autograd/record.h"
@@ -9,7 +10,8 @@
 
 namespace weft {
 
-Tensor softmax(const Tensor& x, int64_t axis) {
+Tensor softmax(const Tensor& scores, int64_t axis) {
+  const Tensor x = autograd::in_full(scores);
   Tensor y = ops::softmax(x, axis);
   if (!autograd::tracked(x)) return y;
   return autograd::record("softmax", y, autograd::edge(x, [axis](const Tensor& dy, const Tensor& own) {

@@ -2,6 +2,7 @@
 // for the gradient g of dx:   ddy = g f'(x),   dx = g dy f''(x); with f' taken from y, the last is the gradient of y
 #include "weft/autograd/ops/unary.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/record.h"
 #include "weft/tensor/ops/unary.h"
 
@@ -21,6 +22,24 @@ Tensor unary_curvature(UnaryOp op, const Tensor& g, const Tensor& dy, const Tens
       edge(s, [op](const Tensor&) -> Tensor { fail<AutogradError>(ops::name_of(op), " has no third derivative"); }));
 }
 
+// Whether 16 bits hold too few digits of x, or too little range of y.
+bool wants_full(UnaryOp op) {
+  switch (op) {
+    case UnaryOp::exp:
+    case UnaryOp::expm1:
+    case UnaryOp::log:
+    case UnaryOp::log1p:
+    case UnaryOp::pow_scalar:
+    case UnaryOp::reciprocal:
+    case UnaryOp::rsqrt:
+    case UnaryOp::softplus:
+    case UnaryOp::divide_into:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 Tensor autograd::unary_gradient(UnaryOp op, const Tensor& dy, const Tensor& s, double p, double q) {
@@ -31,7 +50,8 @@ Tensor autograd::unary_gradient(UnaryOp op, const Tensor& dy, const Tensor& s, d
       edge(s, [=, dy = saved(dy), s = saved(s)](const Tensor& g) { return unary_curvature(op, g, dy, s, p, q); }));
 }
 
-Tensor autograd::unary(UnaryOp op, const Tensor& x, double p, double q) {
+Tensor autograd::unary(UnaryOp op, const Tensor& input, double p, double q) {
+  const Tensor x = wants_full(op) ? in_full(input) : input;
   Tensor y = ops::unary(op, x, p, q);
   if (!tracked(x)) return y;
   const char* name = ops::name_of(op);
