@@ -1,6 +1,7 @@
 // weft in one header: tensors, recorded operations, the tape, modules, several devices.
 #pragma once
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/backward.h"
 #include "weft/autograd/function.h"
 #include "weft/autograd/gradcheck.h"
@@ -8,6 +9,7 @@
 #include "weft/autograd/record_scope.h"
 #include "weft/nn/nn.h"
 #include "weft/nn/optim/clip.h"
+#include "weft/nn/optim/grad_scaler.h"
 #include "weft/nn/optim/optimizer.h"
 #include "weft/nn/optim/schedule.h"
 #include "weft/ops.h"  // every file of autograd/ops/; written by the build

@@ -168,13 +168,13 @@ void Trainer::check_finite(const std::vector<Slot*>& fresh) const {
     }
 }
 
-void Trainer::update(double n) {
+void Trainer::update(double n, nn::optim::GradScaler* scaler) {
   WEFT_CHECK(Error, n > 0, "step: divided by ", n, "; n must be positive");
   const weft::detail::ProfileScope scope(ProfileKind::pass, "update");
   const autograd::NoGrad pause;
   const std::vector<Slot*> fresh = fresh_slots();
-  if (options_.check_finite) check_finite(fresh);
-  std::vector<std::vector<nn::optim::Update>> updates(slots_[0].devices.size());
+  if (options_.check_finite && !scaler) check_finite(fresh);
+  Updates updates(slots_[0].devices.size());
   for (Slot* slot : fresh)
     for (int i = 0; i < slot->parameter.places(); ++i) {
       const auto place = static_cast<size_t>(i);
@@ -187,7 +187,9 @@ void Trainer::update(double n) {
                                 slot->parameter.lr_mult() * rate, slot->parameter.wd_mult() * group.wd_mult,
                                 group.weight_decay});
     }
-  commit(updates, n);
+  const Gates gates = gates_of(updates, fresh, scaler);
+  commit(updates, gates, n);
+  finish_gates(gates, scaler);
   ++steps_;
   for (Slot* slot : fresh)
     for (int i = 0; i < slot->parameter.places(); ++i) slot->seen[static_cast<size_t>(i)] = slot->leaf(i)->writes();
@@ -200,7 +202,7 @@ void Trainer::update(double n) {
 
 // Launches only, once all sums are there: what was launched before may have found a bad label or lost a device, and
 // then no copy changes. What fails here on one device is copied from one where it did not.
-void Trainer::commit(const std::vector<std::vector<nn::optim::Update>>& updates, double n) {
+void Trainer::commit(const Updates& updates, const Gates& gates, double n) {
   for (const auto& place : updates)
     if (updates.size() > 1 && !place.empty()) current_stream(place[0].value.device()).synchronize();
   std::exception_ptr error;
@@ -210,7 +212,7 @@ void Trainer::commit(const std::vector<std::vector<nn::optim::Update>>& updates,
     if (place.empty()) continue;
     try {
       const DeviceGuard on(place[0].value.device());
-      optimizer_->apply(place, steps_ + 1, 1 / n);
+      optimizer_->apply(place, steps_ + 1, 1 / n, parallel::on(gates, place[0].value.device()));
       good = &place;
     } catch (...) {
       error = std::current_exception();
@@ -237,7 +239,7 @@ std::vector<nn::Parameter> Trainer::trained() const {
 
 double Trainer::clip_grad_norm(double max_norm, double n) {
   allreduce_grads();
-  return nn::optim::clip_grad_norm(trained(), max_norm * n) / n;
+  return nn::optim::clip_grad_norm(trained(), max_norm * n, unscaled_.empty()) / n;
 }
 
 void Trainer::clip_grad_value(double limit, double n) {
@@ -249,5 +251,7 @@ void Trainer::step(double n) {
   allreduce_grads();
   update(n);
 }
+
+void Trainer::update(double n) { update(n, nullptr); }
 
 }  // namespace weft::parallel

@@ -6,6 +6,9 @@
 #include "weft/nn/optim/optimizer.h"
 #include "weft/nn/parameter.h"
 
+namespace weft::nn::optim {
+class GradScaler;
+}
 namespace weft::parallel {
 
 struct TrainerOptions {
@@ -38,17 +41,26 @@ class Trainer {
   /// batch size for losses that are sums over samples. If it throws, values of all copies and the optimizer's state are
   /// as before.
   void step(double n = 1);
+  /// The same for gradients of losses that `scaler` scaled: divided by the scale, and where one is not finite on any
+  /// device, no value changes on any; call scaler.update() then. steps() counts such a step, the optimizer does not.
+  void step(double n, nn::optim::GradScaler& scaler);
   /// Sums the fresh gradients of every parameter over its copies; all copies then hold the sum. Copies without one
   /// count as zero. A second call before the next backward pass does nothing. Throws AutogradError, before anything is
   /// changed: `step: no fresh gradient for 'fc.weight' …`; or a backward pass changed some of the sums.
   void allreduce_grads();
   /// The optimizer's step on every copy, from the gradients as they are. Throws before anything is changed.
   void update(double n = 1);
+  void update(double n, nn::optim::GradScaler& scaler);
 
   /// allreduce_grads(), then nn::optim::clip_grad_norm or clip_grad_value on gradients divided by n. The norm is the
   /// one before, of the gradients of the batch, whatever the number of devices.
   double clip_grad_norm(double max_norm, double n = 1);
   void clip_grad_value(double limit, double n = 1);
+
+  /// allreduce_grads(), then divides the gradients by the scale, for clipping or to look at them; the step with the
+  /// same scaler, which must come before another backward pass, does not divide again. Afterwards clip_grad_norm()
+  /// leaves gradients whose norm is not finite as they are and returns it: the step will be skipped.
+  void unscale_grads(nn::optim::GradScaler& scaler);
 
   /// Gradients of several passes add up until the next update, although the parameters ask for `write`:
   ///   for (auto& part : parts) { auto scope = trainer.no_sync();  …record, backward… }
@@ -74,12 +86,12 @@ class Trainer {
   nn::optim::ParameterGroup& group(size_t i);
   double learning_rate() const;
   void set_learning_rate(double lr);
-  /// Steps taken.
+  /// Steps, skipped ones too.
   int64_t steps() const;
 
   /// The optimizer's state of all parameters by the names they had when the trainer was built ("fc.weight.momentum";
-  /// the second of a name is "fc.weight#2.momentum"), copied to the host, and the number of steps ("steps", int64).
-  /// Carries no devices.
+  /// the second of a name is "fc.weight#2.momentum"), copied to the host, and the number of steps ("steps", int64;
+  /// with a scaler also "skipped"). Carries no devices.
   std::vector<std::pair<std::string, Tensor>> state() const;
   /// Takes back what state() gave, on any devices. Throws CheckpointError listing all that is missing or has another
   /// shape; then nothing is changed.
@@ -91,7 +103,13 @@ class Trainer {
   std::vector<Slot*> fresh_slots();
   void check_finite(const std::vector<Slot*>& fresh) const;
   std::vector<Tensors> reduce_bucket(const std::vector<Slot*>& bucket) const;
-  void commit(const std::vector<std::vector<nn::optim::Update>>& updates, double n);
+  using Updates = std::vector<std::vector<nn::optim::Update>>;  // of each place
+  using Gates = std::vector<std::pair<Device, Tensor>>;         // see tensor/ops/loss_scale.h
+  void update(double n, nn::optim::GradScaler* scaler);
+  void commit(const Updates& updates, const Gates& gates, double n);
+  Gates gates_of(const Updates& updates, const std::vector<Slot*>& fresh, nn::optim::GradScaler* scaler) const;
+  Tensor gate_of(const Tensors& gradients, const nn::optim::GradScaler& scaler) const;
+  void finish_gates(const Gates& gates, nn::optim::GradScaler* scaler);
   void place_states();
 
   std::unique_ptr<nn::optim::Optimizer> optimizer_;
@@ -100,8 +118,11 @@ class Trainer {
   double first_lr_;
   std::vector<Slot> slots_;
   int64_t steps_ = 0;
-  int pauses_ = 0;       // scopes of no_sync()
-  bool broken_ = false;  // copies differ and could not be repaired
+  int pauses_ = 0;                // scopes of no_sync()
+  Gates unscaled_;                // of unscale_grads(), until the step …
+  uint64_t unscaled_writes_ = 0;  // … and what tells whether gradients changed since
+  Gates skipped_;                 // number of skipped steps, on each device; none: no scaler so far
+  bool broken_ = false;           // copies differ and could not be repaired
 };
 
 }  // namespace weft::parallel

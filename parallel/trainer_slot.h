@@ -8,6 +8,13 @@
 
 namespace weft::parallel {
 
+/// The tensor of a device; undefined if the list has none.
+inline Tensor on(const std::vector<std::pair<Device, Tensor>>& list, Device device) {
+  for (const auto& [at, tensor] : list)
+    if (at == device) return tensor;
+  return {};
+}
+
 struct Trainer::Slot {
   nn::Parameter parameter;
   std::string name;  // when the trainer was built, and unique: a parameter's own follows the module that lists it last

@@ -72,6 +72,7 @@ Trainer::NoSync::NoSync(Trainer& trainer) : trainer_(trainer) {
 Trainer::NoSync::~NoSync() { --trainer_.pauses_; }
 
 void Trainer::zero_grad() {
+  unscaled_.clear();
   for (Slot& slot : slots_) {
     slot.parameter.zero_grad();
     if (slot.accumulating) slot.request(GradReq::write);
@@ -94,6 +95,7 @@ int64_t Trainer::steps() const { return steps_; }
 std::vector<std::pair<std::string, Tensor>> Trainer::state() const {
   std::vector<std::pair<std::string, Tensor>> all;
   all.emplace_back("steps", tensor<int64_t>(steps_, Device()));
+  if (!skipped_.empty()) all.emplace_back("skipped", ops::cast(ops::to(skipped_[0].second, Device()), DType::i64));
   const std::vector<std::string> names = optimizer_->state_names();
   for (const Slot& slot : slots_) {
     const Tensors& states = slot.states[nn::first_answering(slot.devices)];
@@ -123,6 +125,9 @@ void Trainer::load_state(const std::vector<std::pair<std::string, Tensor>>& stat
     for (Tensors& copy : slot.states)
       for (size_t k = 0; k < names.size(); ++k) ops::copy(copy[k], given[slot.name + "." + names[k]]);
   steps_ = given["steps"].item<int64_t>();
+  skipped_.clear();
+  if (given.count("skipped"))
+    skipped_.emplace_back(Device(), ops::cast(ops::to(given["skipped"], Device()), DType::f64));
   broken_ = false;
 }
 

@@ -3,6 +3,7 @@
 
 #include "weft/cuda/launch.cuh"
 #include "weft/tensor/math.h"
+#include "weft/tensor/ops/loss_scale.h"
 
 namespace weft::cuda {
 namespace {
@@ -17,13 +18,15 @@ struct Items {
 
 template <class T>
 struct Sgd {
-  T momentum, scale;
+  double scale;
+  T momentum;
   bool nesterov;
 
+  __device__ void number(double) {}
   __device__ void operator()(const UpdateItem& item, int64_t i) const {
     T* w = static_cast<T*>(item.value);
     T* m = static_cast<T*>(item.first);
-    T d = static_cast<const T*>(item.gradient)[i] * scale + T(item.decay) * w[i];
+    T d = static_cast<const T*>(item.gradient)[i] * T(scale) + T(item.decay) * w[i];
     if (m) {
       const T moved = momentum * m[i] + d;
       m[i] = moved;
@@ -35,15 +38,20 @@ struct Sgd {
 
 template <class T>
 struct Adam {
-  T beta1, beta2, eps, correction1, correction2, scale;
+  double scale, decay1, decay2;  // of the moments
+  T beta1, beta2, eps, correction1, correction2;
   bool decoupled;
 
+  __device__ void number(double step) {
+    correction1 = T(1 - math::pow(decay1, step));
+    correction2 = T(1 - math::pow(decay2, step));
+  }
   __device__ void operator()(const UpdateItem& item, int64_t i) const {
     T* w = static_cast<T*>(item.value);
     T* m = static_cast<T*>(item.first);
     T* v = static_cast<T*>(item.second);
     const T lr = T(item.lr), decay = T(item.decay);
-    const T d = static_cast<const T*>(item.gradient)[i] * scale + (decoupled ? T(0) : decay) * w[i];
+    const T d = static_cast<const T*>(item.gradient)[i] * T(scale) + (decoupled ? T(0) : decay) * w[i];
     m[i] = beta1 * m[i] + (1 - beta1) * d;
     v[i] = beta2 * v[i] + (1 - beta2) * d * d;
     w[i] =
@@ -53,14 +61,16 @@ struct Adam {
 
 template <class T>
 struct Rmsprop {
-  T alpha, eps, momentum, scale;
+  double scale;
+  T alpha, eps, momentum;
 
+  __device__ void number(double) {}
   __device__ void operator()(const UpdateItem& item, int64_t i) const {
     T* w = static_cast<T*>(item.value);
     T* s = static_cast<T*>(item.first);
     T* mean = static_cast<T*>(item.second);
     T* m = static_cast<T*>(item.third);
-    T d = static_cast<const T*>(item.gradient)[i] * scale + T(item.decay) * w[i];
+    T d = static_cast<const T*>(item.gradient)[i] * T(scale) + T(item.decay) * w[i];
     T square = alpha * s[i] + (1 - alpha) * d * d;
     s[i] = square;
     if (mean) {
@@ -78,38 +88,46 @@ struct Rmsprop {
 };
 
 template <class Update>
-__global__ void update_kernel(Items items, Update update) {
+__global__ void update_kernel(Items items, Update update, const double* gate) {
+  if (gate) {
+    if (gate[gate_closed] != 0) return;
+    update.scale *= gate[gate_factor];
+    update.number(gate[gate_step]);
+  }
   for (int k = 0; k < items.count; ++k)
     for (int64_t i = thread_in_grid(); i < items.item[k].numel; i += threads_in_grid()) update(items.item[k], i);
 }
 
 template <class Update>
-void update_all(const char* name, int64_t count, const UpdateItem* list, const Update& update, Stream stream) {
+void update_all(const char* name, int64_t count, const UpdateItem* list, const Update& update, const double* gate,
+                Stream stream) {
   for (int64_t start = 0; start < count; start += chunk) {
     Items items{};
     for (int64_t k = start; k < count && items.count < chunk; ++k) {
       items.item[items.count++] = list[k];
       items.elements += list[k].numel;
     }
-    launch(name, update_kernel<Update>, grid_for(items.elements, stream), stream, items, update);
+    launch(name, update_kernel<Update>, grid_for(items.elements, stream), stream, items, update, gate);
   }
 }
 
 template <class T>
 void sgd(const SgdUpdateArgs& a, Stream stream) {
-  update_all("sgd_update", a.count, a.items, Sgd<T>{T(a.momentum), T(a.scale), a.nesterov}, stream);
+  update_all("sgd_update", a.count, a.items, Sgd<T>{a.scale, T(a.momentum), a.nesterov}, a.gate, stream);
 }
 
 template <class T>
 void adam(const AdamUpdateArgs& a, Stream stream) {
   update_all("adam_update", a.count, a.items,
-             Adam<T>{T(a.beta1), T(a.beta2), T(a.eps), T(a.correction1), T(a.correction2), T(a.scale), a.decoupled},
-             stream);
+             Adam<T>{a.scale, a.beta1, a.beta2, T(a.beta1), T(a.beta2), T(a.eps), T(a.correction1), T(a.correction2),
+                     a.decoupled},
+             a.gate, stream);
 }
 
 template <class T>
 void rmsprop(const RmspropUpdateArgs& a, Stream stream) {
-  update_all("rmsprop_update", a.count, a.items, Rmsprop<T>{T(a.alpha), T(a.eps), T(a.momentum), T(a.scale)}, stream);
+  update_all("rmsprop_update", a.count, a.items, Rmsprop<T>{a.scale, T(a.alpha), T(a.eps), T(a.momentum)}, a.gate,
+             stream);
 }
 
 void sgd_update(const SgdUpdateArgs& a, Stream stream) {

@@ -32,13 +32,13 @@ double grad_norm(std::span<const Parameter> parameters) {
   return std::sqrt(sum);
 }
 
-double clip_grad_norm(std::span<const Parameter> parameters, double max_norm) {
+double clip_grad_norm(std::span<const Parameter> parameters, double max_norm, bool must_be_finite) {
   WEFT_CHECK(Error, max_norm > 0, "clip_grad_norm: max_norm is ", max_norm, "; it must be positive");
   const double norm = grad_norm(parameters);
-  WEFT_CHECK(Error, std::isfinite(norm), "clip_grad_norm: the norm of the gradients is ", norm,
+  WEFT_CHECK(Error, !must_be_finite || std::isfinite(norm), "clip_grad_norm: the norm of the gradients is ", norm,
              "; skip this step or lower the learning rate");
   const double factor = max_norm / (norm + 1e-6);
-  if (factor >= 1) return norm;
+  if (factor >= 1 || !std::isfinite(norm)) return norm;
   const autograd::NoGrad pause;
   for (const auto& [device, list] : gradients_of(parameters, true)) ops::foreach_scale_(list, factor);
   return norm;

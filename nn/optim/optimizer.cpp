@@ -37,6 +37,8 @@ int64_t bytes_of(const std::vector<UpdateItem>& items, DType dtype) {
   return bytes;
 }
 
+const double* pointer_of(const Tensor& gate) { return gate.defined() ? gate.data<double>() : nullptr; }
+
 // Calls launch(dtype, items, stream) once per dtype.
 template <class Launch>
 void by_dtype(std::span<const Update> updates, double lr, double decay, const Launch& launch) {
@@ -58,7 +60,8 @@ Tensor dense_gradient(const Tensor& gradient, const Tensor& value) {
 
 std::vector<Tensor> Optimizer::make_state(const Tensor& value) const {
   WEFT_CHECK(DtypeError, value.dtype() == DType::f32 || value.dtype() == DType::f64, "optimizer: a parameter of dtype ",
-             value.dtype(), " cannot be updated; keep parameters in float32 or float64");
+             value.dtype(),
+             " cannot be updated; keep parameters in float32 or float64, and compute in 16 bits by autograd::Autocast");
   std::vector<Tensor> state;
   for (size_t i = 0; i < state_names().size(); ++i) state.push_back(zeros_like(value.detach()));
   return state;
@@ -76,10 +79,12 @@ std::vector<std::string> SGD::state_names() const {
   return momentum_ > 0 ? std::vector<std::string>{"momentum"} : std::vector<std::string>{};
 }
 
-void SGD::apply(std::span<const Update> updates, int64_t, double scale) const {
+void SGD::apply(std::span<const Update> updates, int64_t, double scale, const Tensor& gate) const {
   by_dtype(updates, lr_, weight_decay_, [&](DType dtype, const std::vector<UpdateItem>& items, Stream stream) {
     ops::profile_bytes(sgd_update_kernel, [&] { return bytes_of(items, dtype); });
-    sgd_update_kernel({dtype, static_cast<int64_t>(items.size()), items.data(), momentum_, nesterov_, scale}, stream);
+    sgd_update_kernel(
+        {dtype, static_cast<int64_t>(items.size()), items.data(), momentum_, nesterov_, scale, pointer_of(gate)},
+        stream);
   });
 }
 
@@ -97,14 +102,14 @@ Adam::Adam(const AdamOptions& options, bool decoupled)
   check_range(name, "weight_decay", options.weight_decay, options.weight_decay >= 0);
 }
 
-void Adam::apply(std::span<const Update> updates, int64_t step, double scale) const {
+void Adam::apply(std::span<const Update> updates, int64_t step, double scale, const Tensor& gate) const {
   const double c1 = 1 - std::pow(beta1_, static_cast<double>(step)),
                c2 = 1 - std::pow(beta2_, static_cast<double>(step));
   by_dtype(updates, lr_, weight_decay_, [&](DType dtype, const std::vector<UpdateItem>& items, Stream stream) {
     ops::profile_bytes(adam_update_kernel, [&] { return bytes_of(items, dtype); });
-    adam_update_kernel(
-        {dtype, static_cast<int64_t>(items.size()), items.data(), beta1_, beta2_, eps_, c1, c2, decoupled_, scale},
-        stream);
+    adam_update_kernel({dtype, static_cast<int64_t>(items.size()), items.data(), beta1_, beta2_, eps_, c1, c2,
+                        decoupled_, scale, pointer_of(gate)},
+                       stream);
   });
 }
 
@@ -123,13 +128,13 @@ std::vector<std::string> RMSprop::state_names() const {
   return names;
 }
 
-void RMSprop::apply(std::span<const Update> updates, int64_t, double scale) const {
+void RMSprop::apply(std::span<const Update> updates, int64_t, double scale, const Tensor& gate) const {
   by_dtype(updates, lr_, weight_decay_, [&](DType dtype, std::vector<UpdateItem>& items, Stream stream) {
     if (!options_.centered)  // the only further state, if any, is the momentum
       for (UpdateItem& item : items) std::swap(item.second, item.third);
     ops::profile_bytes(rmsprop_update_kernel, [&] { return bytes_of(items, dtype); });
     rmsprop_update_kernel({dtype, static_cast<int64_t>(items.size()), items.data(), options_.alpha, options_.eps,
-                           options_.momentum, scale},
+                           options_.momentum, scale, pointer_of(gate)},
                           stream);
   });
 }

@@ -44,8 +44,9 @@ class Optimizer {
   std::vector<Tensor> make_state(const Tensor& value) const;
   /// Updates all tensors in place, on their device's current stream; only launches, no allocations. `step` counts
   /// from 1. `scale` multiplies every gradient. f32 and f64; gradients must have the values' strides (see
-  /// dense_gradient).
-  virtual void apply(std::span<const Update> updates, int64_t step, double scale) const = 0;
+  /// dense_gradient). `gate`, undefined without loss scaling, is on the same device: what tensor/ops/loss_scale.h says
+  /// of it holds, its step counts instead of `step`.
+  virtual void apply(std::span<const Update> updates, int64_t step, double scale, const Tensor& gate = {}) const = 0;
 
   double learning_rate() const { return lr_; }
   void set_learning_rate(double lr) { lr_ = lr; }
@@ -68,7 +69,7 @@ class SGD final : public Optimizer {
   explicit SGD(const SGDOptions& options);
   std::unique_ptr<Optimizer> clone() const override { return std::make_unique<SGD>(*this); }
   std::vector<std::string> state_names() const override;
-  void apply(std::span<const Update> updates, int64_t step, double scale) const override;
+  void apply(std::span<const Update> updates, int64_t step, double scale, const Tensor& gate = {}) const override;
 
  private:
   double momentum_;
@@ -88,7 +89,7 @@ class Adam : public Optimizer {
   explicit Adam(const AdamOptions& options) : Adam(options, false) {}
   std::unique_ptr<Optimizer> clone() const override { return std::make_unique<Adam>(*this); }
   std::vector<std::string> state_names() const override { return {"mean", "square"}; }
-  void apply(std::span<const Update> updates, int64_t step, double scale) const override;
+  void apply(std::span<const Update> updates, int64_t step, double scale, const Tensor& gate = {}) const override;
 
  protected:
   Adam(const AdamOptions& options, bool decoupled);
@@ -120,7 +121,7 @@ class RMSprop final : public Optimizer {
   explicit RMSprop(const RMSpropOptions& options);
   std::unique_ptr<Optimizer> clone() const override { return std::make_unique<RMSprop>(*this); }
   std::vector<std::string> state_names() const override;
-  void apply(std::span<const Update> updates, int64_t step, double scale) const override;
+  void apply(std::span<const Update> updates, int64_t step, double scale, const Tensor& gate = {}) const override;
 
  private:
   RMSpropOptions options_;

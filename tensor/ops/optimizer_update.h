@@ -33,15 +33,18 @@ struct SgdUpdateArgs {
   double momentum;
   bool nesterov;
   double scale;  ///< factor on every gradient
+  const double* gate =
+      nullptr;  ///< on the device (loss_scale.h): closed, nothing changes, else a factor more; null: none
 };
 struct AdamUpdateArgs {
   DType dtype;
   int64_t count;
   const UpdateItem* items;
   double beta1, beta2, eps;
-  double correction1, correction2;  ///< c1, c2
+  double correction1, correction2;  ///< c1, c2; by a gate's step if there is a gate
   bool decoupled;
   double scale;
+  const double* gate = nullptr;
 };
 /// States: first s, second the mean if `centered`, third m if momentum > 0.
 struct RmspropUpdateArgs {
@@ -50,6 +53,7 @@ struct RmspropUpdateArgs {
   const UpdateItem* items;
   double alpha, eps, momentum;
   double scale;
+  const double* gate = nullptr;
 };
 extern Kernel<SgdUpdateArgs> sgd_update_kernel;
 extern Kernel<AdamUpdateArgs> adam_update_kernel;

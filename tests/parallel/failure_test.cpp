@@ -72,9 +72,10 @@ class FragileSGD final : public nn::optim::Optimizer {
       : Optimizer(options.lr, options.weight_decay), options_(options), sgd_(options) {}
   std::unique_ptr<Optimizer> clone() const override { return std::make_unique<FragileSGD>(options_); }
   std::vector<std::string> state_names() const override { return sgd_.state_names(); }
-  void apply(std::span<const nn::optim::Update> updates, int64_t step, double scale) const override {
+  void apply(std::span<const nn::optim::Update> updates, int64_t step, double scale,
+             const Tensor& gate = {}) const override {
     pass(Point::update, updates[0].value.device());
-    sgd_.apply(updates, step, scale);
+    sgd_.apply(updates, step, scale, gate);
   }
 
  private:

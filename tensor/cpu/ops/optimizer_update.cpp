@@ -3,11 +3,24 @@
 
 #include "weft/tensor/cpu/loops.h"
 #include "weft/tensor/math.h"
+#include "weft/tensor/ops/loss_scale.h"
 
 namespace weft {
 namespace {
 
 constexpr int64_t grain = 1 << 14;  // elements worth a thread
+
+// The arguments behind a gate that is open.
+template <class Args>
+WEFT_INLINE Args opened(const Args& a) {
+  Args open = a;
+  if (a.gate) open.scale *= a.gate[gate_factor];
+  return open;
+}
+template <class Args>
+WEFT_INLINE bool closed(const Args& a) {
+  return a.gate && a.gate[gate_closed] != 0;
+}
 
 template <class T>
 void sgd(const SgdUpdateArgs& a, const UpdateItem& item) {
@@ -73,7 +86,9 @@ void rmsprop(const RmspropUpdateArgs& a, const UpdateItem& item) {
   });
 }
 
-void sgd_update(const SgdUpdateArgs& a, Stream) {
+void sgd_update(const SgdUpdateArgs& given, Stream) {
+  if (closed(given)) return;
+  const SgdUpdateArgs a = opened(given);
   for (int64_t k = 0; k < a.count; ++k)
     if (a.dtype == DType::f32)
       sgd<float>(a, a.items[k]);
@@ -81,7 +96,13 @@ void sgd_update(const SgdUpdateArgs& a, Stream) {
       sgd<double>(a, a.items[k]);
 }
 
-void adam_update(const AdamUpdateArgs& a, Stream) {
+void adam_update(const AdamUpdateArgs& given, Stream) {
+  if (closed(given)) return;
+  AdamUpdateArgs a = opened(given);
+  if (a.gate) {
+    a.correction1 = 1 - math::pow(a.beta1, a.gate[gate_step]);
+    a.correction2 = 1 - math::pow(a.beta2, a.gate[gate_step]);
+  }
   for (int64_t k = 0; k < a.count; ++k)
     if (a.dtype == DType::f32)
       adam<float>(a, a.items[k]);
@@ -89,7 +110,9 @@ void adam_update(const AdamUpdateArgs& a, Stream) {
       adam<double>(a, a.items[k]);
 }
 
-void rmsprop_update(const RmspropUpdateArgs& a, Stream) {
+void rmsprop_update(const RmspropUpdateArgs& given, Stream) {
+  if (closed(given)) return;
+  const RmspropUpdateArgs a = opened(given);
   for (int64_t k = 0; k < a.count; ++k)
     if (a.dtype == DType::f32)
       rmsprop<float>(a, a.items[k]);
