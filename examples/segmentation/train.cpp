@@ -6,6 +6,7 @@
 #include <weft/nn/checkpoint.h>
 #include <weft/nn/data/loader.h>
 #include <weft/nn/metrics.h>
+#include <weft/nn/optim/grad_scaler.h>
 #include <weft/nn/optim/schedule.h>
 #include <weft/parallel/backward.h>
 #include <weft/parallel/data_parallel.h>
@@ -49,6 +50,7 @@ class Training {
         model_(net_, options.devices),
         criterion_(Loss(options.net.aux_weight), options.devices),
         trainer_(groups_of(net_, options.head_lr_mult, options.no_wd), make_optimizer(options)),
+        scaler_({.enabled = options.dtype == "f16"}),
         loader_(training_.size(), make_sample(true),
                 {.batch = options.batch,
                  .seed = options.seed,
@@ -117,10 +119,12 @@ class Training {
     PerDevice<Tensor> losses;
     {
       const autograd::Record record;
+      const autograd::Autocast autocast = autocast_of(options_);
       losses = criterion_(model_(batch.image), batch.labels);
     }
-    parallel::parallel_backward(losses);
-    trainer_.step();
+    parallel::parallel_backward(scaler_.scale(losses));
+    trainer_.step(1, scaler_);
+    scaler_.update();
     return parallel::total(losses);
   }
 
@@ -149,6 +153,7 @@ class Training {
 
   // Classes [N, H, W] of a batch, on the host.
   Tensor classes_of(const Tensor& image) const {
+    const autograd::Autocast autocast = autocast_of(options_);
     const PerDevice<Tensors> outputs = model_(image);
     std::vector<Tensor> logits;
     for (const Tensors& output : outputs) logits.push_back(output[0]);
@@ -199,6 +204,7 @@ class Training {
   void save(const std::string& name) const {
     nn::Checkpoint checkpoint;
     checkpoint.put("model", net_).put("trainer", trainer_.state()).put("generator", default_generator());
+    if (scaler_.enabled()) checkpoint.put("scaler", scaler_.state());
     checkpoint.put("epoch", loader_position_.epoch).put("batch", loader_position_.batch);
     checkpoint.put("samples", static_cast<int64_t>(training_.size()));
     checkpoint.put("best", tensor<double>(best_, "cpu")).put("log", text_to_bytes(log_->table()));
@@ -214,6 +220,7 @@ class Training {
       fail("train: the checkpoint's training has ", samples, " pictures, the data set ",
            static_cast<int64_t>(training_.size()), "; give the same data set");
     nn::PendingLoad weights = checkpoint.prepare("model", net_);
+    if (scaler_.enabled()) scaler_.load_state(checkpoint.tensors("scaler"));
     trainer_.load_state(checkpoint.tensors("trainer"));
     weights.commit();
     default_generator() = checkpoint.generator("generator");
@@ -227,6 +234,7 @@ class Training {
   parallel::DataParallelModel<Net> model_;
   parallel::DataParallelCriterion<Loss> criterion_;
   parallel::Trainer trainer_;
+  nn::optim::GradScaler scaler_;
   data::Loader loader_;
   nn::optim::Schedule schedule_;
   data::Loader::Position loader_position_;

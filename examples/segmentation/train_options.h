@@ -1,7 +1,9 @@
 // The command line of train, and what follows from it: data set, optimizer, schedule.
 #pragma once
 
+#include <weft/autograd/autocast.h>
 #include <weft/nn/data/augment.h>
+#include <weft/nn/optim/optimizer.h>
 #include <weft/nn/optim/schedule.h>
 
 #include <CLI/CLI.hpp>
@@ -17,7 +19,7 @@ namespace segmentation {
 
 struct TrainOptions {
   NetOptions net;
-  std::string dataset, optimizer = "sgd", schedule = "poly";
+  std::string dataset, optimizer = "sgd", schedule = "poly", dtype = "f32";
   int64_t generated = 256, base = 520, crop = 480, epochs = 30, batch = 8, warm_up = 0, step_epochs = 10;
   double lr = 1e-3, weight_decay = 1e-4, head_lr_mult = 10;
   bool no_wd = false;
@@ -53,6 +55,8 @@ inline void add_train(CLI::App& app, Settings& settings, TrainOptions& options) 
   settings.add("step-epochs", options.step_epochs, "schedule step: a tenth after so many epochs")->check(positive);
   settings.add("weight-decay", options.weight_decay, "of all parameters")->check(CLI::NonNegativeNumber);
   settings.add("no-wd", options.no_wd, "no decay of gamma, beta and bias");
+  settings.add("dtype", options.dtype, "of convolutions and products; f16 scales the loss. Weights are f32")
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}));
   settings.add("seed", options.seed, "of weights, order, augmentation and dropout");
   app.add_option("--devices", options.device_names, "cpu:0,cpu:1 or cuda:0,…; all GPUs if left out")
       ->delimiter(',')
@@ -83,6 +87,10 @@ inline std::unique_ptr<nn::optim::Optimizer> make_optimizer(const TrainOptions& 
   const nn::optim::AdamOptions adam{.lr = options.lr, .weight_decay = options.weight_decay};
   if (options.optimizer == "adam") return std::make_unique<nn::optim::Adam>(adam);
   return std::make_unique<nn::optim::AdamW>(adam);
+}
+
+inline autograd::Autocast autocast_of(const TrainOptions& options) {
+  return autograd::Autocast(options.dtype == "f16" ? DType::f16 : DType::bf16, {.enabled = options.dtype != "f32"});
 }
 
 inline nn::optim::Schedule make_schedule(const TrainOptions& options, int64_t steps_an_epoch) {

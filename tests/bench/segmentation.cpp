@@ -43,18 +43,27 @@ int main() {
   const Tensor y = uniform({8, 128, 128}, 0, 21).to(DType::i64);
   Net net;
   parallel::Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 0.01, .momentum = 0.9}));
-  const auto step = [&] {
+  const auto step_in = [&](bool half) {
     Tensor loss;
     {
       const autograd::Record record;
+      const autograd::Autocast autocast({.enabled = half});
       loss = cross_entropy(net.forward(x), y);
     }
     loss.backward();
     trainer.step();
   };
+  const auto step = [&] { step_in(false); };
   std::printf("%d threads; %s\n", num_threads(), torch.version().c_str());
   heading("what", "weft", "PyTorch");
-  step();
+  step(), step_in(true);
+  std::vector<double> wide, half, gain;
+  for (int round = 0; round < 9; ++round) {
+    wide.push_back(seconds(step));
+    half.push_back(seconds([&] { step_in(true); }));
+    gain.push_back(half.back() / wide.back());
+  }
+  row("the step below in bf16 autocast, beside its own f32", {median(half), median(wide), median(gain)}, "");
   if (!torch.available()) {
     row("training step of a 6-conv net, 8x3x128x128", time(step, 7, 0.2), "");
     return 0;
