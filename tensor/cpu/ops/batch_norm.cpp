@@ -16,11 +16,13 @@ WEFT_INLINE void for_strips(int64_t channels, const Body& body) {
   for (int64_t c = 0; c < channels; c += strip) body(c, smaller(strip, channels - c));
 }
 
-/// Calls body(chunk, first row, rows, first channel, channels) for all parts of the data.
-template <class Body>
+/// Calls body(chunk, first row, rows, first channel, channels) for all parts of the data. The second pass over the same
+/// data goes backwards: what the first one saw last is still in a cache.
+template <bool second = false, class Body>
 WEFT_INLINE void for_chunks(int64_t rows, int64_t channels, const Body& body) {
   parallel_for(chunks_of(rows), 1 + 32768 / (batch_norm_chunk * channels), [&](int64_t begin, int64_t end) {
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t chunk = second ? begin + end - 1 - i : i;
       const int64_t first = chunk * batch_norm_chunk;
       for_strips(channels,
                  [&](int64_t c, int64_t m) { body(chunk, first, smaller(batch_norm_chunk, rows - first), c, m); });
@@ -128,7 +130,7 @@ template <class T, bool relu>
 void normalize(const BatchNormArgs& a) {
   using C = Compute<T>;
   const auto vector = [](const void* v, int64_t c) { return static_cast<const C*>(v) + c; };
-  for_chunks(a.rows, a.channels, [&](int64_t, int64_t first, int64_t rows, int64_t c, int64_t m) {
+  for_chunks<true>(a.rows, a.channels, [&](int64_t, int64_t first, int64_t rows, int64_t c, int64_t m) {
     C mean[strip], factor[strip], beta[strip];
     for (int64_t k = 0; k < m; ++k) {
       mean[k] = vector(a.mean, c)[k];
@@ -194,7 +196,7 @@ void backward(const BatchNormBackwardArgs& a) {
   using C = Compute<T>;
   const auto vector = [](const void* v, int64_t c) { return static_cast<const C*>(v) + c; };
   const C share = static_cast<C>(1 / a.count);
-  for_chunks(a.rows, a.channels, [&](int64_t, int64_t first, int64_t rows, int64_t c, int64_t m) {
+  for_chunks<true>(a.rows, a.channels, [&](int64_t, int64_t first, int64_t rows, int64_t c, int64_t m) {
     C mean[strip], factor[strip], constant[strip] = {}, slope[strip] = {};
     for (int64_t k = 0; k < m; ++k) {
       mean[k] = vector(a.mean, c)[k];

@@ -8,17 +8,32 @@ namespace {
 constexpr int width = 128;    // positions computed side by side where the classes are not the fastest dimension
 constexpr int64_t held = 32;  // classes of such a tile that stay in a buffer between the passes
 
-// What a label says about its position.
-constexpr int64_t ignored = -1, bad = -2;
+// What a label says about its position. 32 bits, as the f32 that it is compared beside: wider ones halve the vectors.
+constexpr int32_t ignored = -1, bad = -2;
 
-WEFT_INLINE int64_t class_at(const CrossEntropyInput& in, int64_t position) {
-  const int64_t label = in.label_dtype == DType::i64   ? static_cast<const int64_t*>(in.labels)[position]
-                        : in.label_dtype == DType::i32 ? static_cast<const int32_t*>(in.labels)[position]
-                                                       : static_cast<const uint8_t*>(in.labels)[position];
-  return label == in.ignore_label ? ignored : label < 0 || label >= in.classes ? bad : label;
+/// Of `count` positions: their classes, or one of these.
+WEFT_INLINE void load_labels(const CrossEntropyInput& in, int64_t first, int count, int32_t* label) {
+  const auto load = [&](const auto* labels) {
+    for (int k = 0; k < count; ++k) {
+      const int64_t at = static_cast<int64_t>(labels[first + k]);
+      const bool valid = at >= 0 && at < in.classes;
+      label[k] = at == in.ignore_label ? ignored : valid ? static_cast<int32_t>(at) : bad;
+    }
+  };
+  if (in.label_dtype == DType::i64)
+    load(static_cast<const int64_t*>(in.labels));
+  else if (in.label_dtype == DType::i32)
+    load(static_cast<const int32_t*>(in.labels));
+  else
+    load(static_cast<const uint8_t*>(in.labels));
+}
+WEFT_INLINE int32_t class_at(const CrossEntropyInput& in, int64_t position) {
+  int32_t label;
+  load_labels(in, position, 1, &label);
+  return label;
 }
 template <class C>
-WEFT_INLINE C class_weight(const CrossEntropyInput& in, int64_t label) {
+WEFT_INLINE C class_weight(const CrossEntropyInput& in, int32_t label) {
   return in.weights ? static_cast<const C*>(in.weights)[label] : C(1);
 }
 
@@ -65,7 +80,7 @@ WEFT_INLINE void row_losses(const CrossEntropyArgs& a, int64_t first, int64_t ro
   const T* x = static_cast<const T*>(a.input.logits);
   C* loss = static_cast<C*>(a.loss);
   for (int64_t r = first; r < first + rows; ++r) {
-    const int64_t label = class_at(a.input, r);
+    const int32_t label = class_at(a.input, r);
     if (label == bad) lower(a.bad, r);
     loss[r] = label < 0
                   ? C(0)
@@ -106,19 +121,20 @@ WEFT_INLINE void forward_tile(const CrossEntropyArgs& a, const Tile<width>& tile
   const T* x = static_cast<const T*>(a.input.logits);
   C top[width], sum[width] = {}, value[width] = {};
   int32_t label[width] = {};
-  for (int k = 0; k < tile.count; ++k) {
-    const int64_t at = class_at(a.input, tile.first + k);
-    if (at == bad) lower(a.bad, tile.first + k);
-    label[k] = static_cast<int32_t>(at);
-  }
+  load_labels(a.input, tile.first, tile.count, label);
+  int32_t least = 0;
+  for (int k = 0; k < tile.count; ++k) least = smaller(least, label[k]);
+  for (int k = 0; least == bad && k < tile.count; ++k)
+    if (label[k] == bad) lower(a.bad, tile.first + k);
   for (int k = 0; k < width; ++k) top[k] = -std::numeric_limits<C>::infinity();
   const auto row = [&](int64_t c) { return buffer + (n <= held ? c : 0) * width; };
   for (int64_t c = 0; c < n; ++c) {
     C* v = row(c);
+    const int32_t now = static_cast<int32_t>(c);
     tile.load(x + c * step, v);
     for (int k = 0; k < tile.padded; ++k) {
       top[k] = larger(top[k], v[k]);
-      value[k] = label[k] == c ? v[k] : value[k];
+      value[k] = label[k] == now ? v[k] : value[k];
     }
   }
   for (int64_t c = 0; c < n; ++c) {
@@ -145,10 +161,17 @@ void reduce(const CrossEntropyArgs& a) {
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       const int64_t last = smaller(positions, (chunk + 1) * cross_entropy_chunk);
       double sum[4] = {}, weight[4] = {};
-      for (int64_t i = chunk * cross_entropy_chunk; i < last; ++i) {
-        const int64_t label = class_at(a.input, i);
-        sum[i % 4] += static_cast<double>(loss[i]);
-        weight[i % 4] += label < 0 ? 0.0 : static_cast<double>(class_weight<C>(a.input, label));
+      for (int64_t i = chunk * cross_entropy_chunk; i < last; i += width) {
+        const int count = static_cast<int>(smaller<int64_t>(width, last - i));
+        int32_t label[width];
+        C one[width] = {}, each[width] = {};  // nothing beyond the count
+        load_labels(a.input, i, count, label);
+        for (int k = 0; k < count; ++k) one[k] = label[k] < 0 ? C(0) : class_weight<C>(a.input, label[k]);
+        for (int k = 0; k < count; ++k) each[k] = loss[i + k];
+        for (int k = 0; k < width; k += 4) {
+          for (int j = 0; j < 4; ++j) sum[j] += static_cast<double>(each[k + j]);
+          for (int j = 0; j < 4; ++j) weight[j] += static_cast<double>(one[k + j]);
+        }
       }
       a.partials[2 * chunk] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
       a.partials[2 * chunk + 1] = (weight[0] + weight[1]) + (weight[2] + weight[3]);
@@ -177,12 +200,29 @@ void forward(const CrossEntropyArgs& a) {
 
 // The factor of a position's gradient: NaN for a label that is no class.
 template <class C, class Args>
-WEFT_INLINE C factor_at(const Args& a, int64_t position, int64_t label) {
+WEFT_INLINE C factor_at(const Args& a, int64_t position, int32_t label) {
   if (label == ignored) return C(0);
   if (label == bad) return std::numeric_limits<C>::quiet_NaN();
   const C dloss = static_cast<const C*>(a.dloss)[position * a.dloss_stride];
   const C weight = a.weight ? *static_cast<const C*>(a.weight) : C(1);
   return weight != C(0) ? class_weight<C>(a.input, label) * dloss / weight : C(0);
+}
+
+// Of a whole tile. Without class weights nothing is looked up, and vectors do it.
+template <class C, class Args>
+WEFT_INLINE void load_factors(const Args& a, const Tile<width>& tile, const int32_t* label, C* factor) {
+  const C weight = a.weight ? *static_cast<const C*>(a.weight) : C(1);
+  if (a.input.weights || weight == C(0)) {
+    for (int k = 0; k < tile.count; ++k) factor[k] = factor_at<C>(a, tile.first + k, label[k]);
+    return;
+  }
+  const C* dloss = static_cast<const C*>(a.dloss) + tile.first * a.dloss_stride;
+  if (a.dloss_stride == 0)
+    for (int k = 0; k < tile.count; ++k) factor[k] = dloss[0] / weight;
+  else
+    for (int k = 0; k < tile.count; ++k) factor[k] = dloss[k * a.dloss_stride] / weight;
+  const C nan = std::numeric_limits<C>::quiet_NaN();
+  for (int k = 0; k < tile.count; ++k) factor[k] = label[k] == ignored ? C(0) : label[k] == bad ? nan : factor[k];
 }
 
 // Rows [first, first + rows) of n <= block classes, or one longer one.
@@ -200,7 +240,7 @@ WEFT_INLINE void backward_rows(const CrossEntropyBackwardArgs& a, int64_t first,
     for (int64_t r = 0; r < rows; ++r) shift(in + r * part, log_sum[first + r], part, e + r * part);
     exp_all(e, m);
     for (int64_t r = 0; r < rows; ++r) {
-      const int64_t label = class_at(a.input, first + r);
+      const int32_t label = class_at(a.input, first + r);
       const C factor = factor_at<C>(a, first + r, label);
       if (label >= i && label < i + part) e[r * part + label - i] -= C(1);
       if (label == ignored)
@@ -216,16 +256,14 @@ WEFT_INLINE void backward_tile(const CrossEntropyBackwardArgs& a, const Tile<wid
   using C = Compute<T>;
   C v[width] = {}, log_sum[width] = {}, factor[width] = {};
   int32_t label[width] = {};
-  for (int k = 0; k < tile.count; ++k) {
-    const int64_t at = class_at(a.input, tile.first + k);
-    label[k] = static_cast<int32_t>(at);
-    factor[k] = factor_at<C>(a, tile.first + k, at);
-    log_sum[k] = static_cast<const C*>(a.log_sum)[tile.first + k];
-  }
+  load_labels(a.input, tile.first, tile.count, label);
+  load_factors(a, tile, label, factor);
+  for (int k = 0; k < tile.count; ++k) log_sum[k] = static_cast<const C*>(a.log_sum)[tile.first + k];
   for (int64_t c = 0; c < a.input.classes; ++c) {
+    const int32_t now = static_cast<int32_t>(c);
     tile.load(static_cast<const T*>(a.input.logits) + c * a.input.inner, v);
     for (int k = 0; k < tile.padded; ++k) {
-      const C p = math::exp(v[k] - log_sum[k]) - (label[k] == c ? C(1) : C(0));
+      const C p = math::exp(v[k] - log_sum[k]) - (label[k] == now ? C(1) : C(0));
       v[k] = label[k] == ignored ? C(0) : factor[k] * p;
     }
     tile.store(static_cast<T*>(a.dlogits) + c * a.input.inner, v);
@@ -249,20 +287,19 @@ WEFT_INLINE void second_tile(const CrossEntropySecondArgs& a, const Tile<width>&
   const int64_t n = a.input.classes, step = a.input.inner;
   C g[width] = {}, v[width] = {}, log_sum[width] = {}, t[width] = {}, own[width] = {};
   int32_t label[width] = {};
-  for (int k = 0; k < tile.count; ++k) {
-    label[k] = static_cast<int32_t>(class_at(a.input, tile.first + k));
-    log_sum[k] = static_cast<const C*>(a.log_sum)[tile.first + k];
-  }
+  load_labels(a.input, tile.first, tile.count, label);
+  for (int k = 0; k < tile.count; ++k) log_sum[k] = static_cast<const C*>(a.log_sum)[tile.first + k];
   const auto load = [&](int64_t c) {
     tile.load(static_cast<const T*>(a.g) + c * step, g);
     tile.load(static_cast<const T*>(a.input.logits) + c * step, v);
     for (int k = 0; k < tile.padded; ++k) v[k] = math::exp(v[k] - log_sum[k]);
   };
   for (int64_t c = 0; c < n; ++c) {
+    const int32_t now = static_cast<int32_t>(c);
     load(c);
     for (int k = 0; k < tile.padded; ++k) {
       t[k] += g[k] * v[k];
-      own[k] = label[k] == c ? g[k] : own[k];
+      own[k] = label[k] == now ? g[k] : own[k];
     }
   }
   const C weight = a.weight ? *static_cast<const C*>(a.weight) : C(1);
@@ -272,7 +309,7 @@ WEFT_INLINE void second_tile(const CrossEntropySecondArgs& a, const Tile<width>&
           label[k] < 0 || weight == C(0) ? C(0) : class_weight<C>(a.input, label[k]) * (t[k] - own[k]) / weight;
   if (!a.dlogits) return;
   C factor[width] = {};
-  for (int k = 0; k < tile.count; ++k) factor[k] = factor_at<C>(a, tile.first + k, label[k]);
+  load_factors(a, tile, label, factor);
   for (int64_t c = 0; c < n; ++c) {
     load(c);
     for (int k = 0; k < tile.padded; ++k) v[k] = label[k] == ignored ? C(0) : factor[k] * v[k] * (g[k] - t[k]);
