@@ -60,10 +60,15 @@ void move_bytes(const Tensor& y, const Tensor& x, const CopyOptions& options) {
     if (options.non_blocking && host.storage().pinned()) return;  // whose pool knows of the copy
     if (to.is_cpu() || host.storage().pinned()) stream.synchronize();
   } else {
-    // What the source's stream does next may overwrite x, or free it.
-    Event copied;
-    copied.record(target);
-    source.wait(copied);
+    // What the source's stream does next may overwrite x, or free it. Without an event only the host can wait.
+    try {
+      Event copied;
+      copied.record(target);
+      source.wait(copied);
+    } catch (...) {
+      target.synchronize();
+      throw;
+    }
   }
 }
 

@@ -17,6 +17,7 @@ constexpr size_t red_zone = 256;
 constexpr size_t default_limit = size_t{256} << 20;
 constexpr size_t nearby = 4096;     // how far from an allocation a fault is described by it
 constexpr size_t remembered = 256;  // freed allocations that can still be named
+constexpr size_t smallest_round = size_t{4} << 20;
 
 struct Area {
   size_t limit = default_limit;
@@ -79,6 +80,8 @@ size_t take_room(int area_number, size_t bytes) {
   Area& area = areas[area_number];
   const size_t room = std::max<size_t>(room_for(bytes), 256);
   if (room > area.limit || area.taken > area.limit - room) return region_bytes;
+  // Every page that was ever touched makes opening and closing the arena slower: the places go round in a part of it.
+  if (area.cursor > std::max(smallest_round, 4 * area.taken)) area.cursor = red_zone;
   // The first gap behind the place of the last success, going round once.
   const size_t need = room + red_zone;
   for (size_t begin : {area.cursor, red_zone}) {
