@@ -52,9 +52,13 @@ Tensor BatchNorm2d::forward(const Tensor& x) const {
     }
     return y;
   }
-  return batch_norm(
-      x, gamma, beta, running_mean.on(device), running_var.on(device),
-      {.eps = options_.eps, .momentum = options_.momentum, .training = training(), .relu = options_.relu});
+  if (!training()) running_mean.settle();
+  Tensor y =
+      batch_norm(x, gamma, beta, running_mean.on(device), running_var.on(device),
+                 {.eps = options_.eps, .momentum = options_.momentum, .training = training(), .relu = options_.relu});
+  if (training() && running_mean.places() > 1)
+    Buffer::took_in(running_mean, running_var, device, static_cast<double>(x.numel() / x.size(1)));
+  return y;
 }
 
 std::string BatchNorm2d::describe() const {

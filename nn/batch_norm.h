@@ -1,5 +1,6 @@
 // BatchNorm2d: batch norm over the channels of [N, C] or [N, C, d…], by a rank's share or, with `sync`, by the whole
-// batch.
+// batch. Without `sync` every rank gathers running statistics of its own; evaluation, saving and module.to() merge them
+// (see Placed::settle), so that they do not depend on the device.
 #pragma once
 
 #include "weft/nn/module.h"

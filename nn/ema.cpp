@@ -11,7 +11,10 @@ namespace weft::nn {
 
 Ema::Ema(const Module& module, const EmaOptions& options) : options_(options) {
   WEFT_CHECK(Error, options.decay >= 0 && options.decay < 1, "Ema: decay is ", options.decay, "; it lies in [0, 1)");
-  const auto copy = [](const Placed& p) { return ops::clone(p.at(0).detach()); };
+  const auto copy = [](const Placed& p) {
+    p.settle();
+    return ops::clone(p.at(0).detach());
+  };
   for (const Parameter& p : module.parameters()) slots_.push_back({p.name(), p, copy(p), true});
   for (const Buffer& b : module.buffers()) slots_.push_back({b.name(), b, copy(b), false});
 }
@@ -23,6 +26,7 @@ void Ema::update() {
   const double decay = options_.ramp ? std::min(options_.decay, (1 + n) / (10 + n)) : options_.decay;
   std::map<Device, std::pair<Tensors, Tensors>> lists;  // averages and values
   for (const Slot& slot : slots_) {
+    slot.value.settle();
     const Tensor value = ops::to(slot.value.at(0).detach(), slot.average.device());
     if (!slot.averaged) {
       ops::copy_(slot.average, value);
@@ -38,7 +42,10 @@ void Ema::update() {
 void Ema::swap() {
   const autograd::NoGrad pause;
   Tensors values;
-  for (const Slot& slot : slots_) values.push_back(ops::clone(slot.value.at(0).detach()));
+  for (const Slot& slot : slots_) {
+    slot.value.settle();
+    values.push_back(ops::clone(slot.value.at(0).detach()));
+  }
   for (size_t i = 0; i < slots_.size(); ++i) {
     slots_[i].value.set(slots_[i].average);
     ops::copy_(slots_[i].average, values[i]);

@@ -120,6 +120,7 @@ void Module::copy_from(const Module& other) const {
       WEFT_CHECK(ShapeError, mine[i].name() == theirs[i].name() && mine[i].shape() == theirs[i].shape(),
                  "copy_from: ", mine[i].name(), mine[i].shape(), " here, ", theirs[i].name(), theirs[i].shape(),
                  " there");
+      theirs[i].settle();
       mine[i].to(theirs[i].devices());
       mine[i].set(theirs[i].at(0).detach());
     }

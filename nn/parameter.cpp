@@ -1,5 +1,8 @@
 #include "weft/nn/parameter.h"
 
+#include <mutex>
+
+#include "weft/autograd/record_scope.h"
 #include "weft/tensor/group.h"
 #include "weft/tensor/ops/copy.h"
 
@@ -53,6 +56,7 @@ void Placed::set(const Tensor& value) const {
 
 void Placed::to(std::span<const Device> devices) const {
   WEFT_CHECK(DeviceError, !devices.empty(), "to: no devices given for parameter '", name(), "'");
+  settle();
   State& s = state();
   std::vector<Copy> next;
   for (const Device device : devices) {
@@ -79,6 +83,113 @@ void Placed::to(std::span<const Device> devices) const {
     next.push_back({device, replica, value});
   }
   s.copies = std::move(next);
+}
+
+struct Placed::Statistics {
+  std::mutex mutex;
+  std::weak_ptr<State> mean, variance;
+  struct Seen {
+    Device device;
+    int replica;
+    double count;
+  };
+  std::vector<Seen> seen = {};  // since the copies were last one value
+
+  double seen_by(const Copy& copy) const {
+    for (const Seen& s : seen)
+      if (s.device == copy.device && s.replica == copy.replica) return s.count;
+    return 0;
+  }
+  void merge(const State& means, const State& variances) const;
+};
+
+namespace {
+
+// Guards which statistics a state belongs to. Never destroyed: static modules may still be saved at exit.
+std::mutex& statistics_mutex() {
+  static std::mutex& instance = *new std::mutex;
+  return instance;
+}
+
+}  // namespace
+
+// On the host in double: the same bits whatever the devices. All memory is taken before a copy changes. Copies on lost
+// devices are left out: what the others hold can still be saved.
+void Placed::Statistics::merge(const State& means, const State& variances) const {
+  const autograd::NoGrad pause;
+  struct Part {
+    double count;
+    std::vector<double> mean, variance;
+  };
+  std::vector<Part> parts;
+  double total = 0;
+  for (size_t i = 0; i < means.copies.size(); ++i) {
+    const double count = seen_by(means.copies[i]);
+    if (count == 0) continue;
+    try {
+      parts.push_back(
+          {count, means.copies[i].value.to_vector<double>(), variances.copies[i].value.to_vector<double>()});
+      total += count;
+    } catch (const DeviceLost&) {
+    }
+  }
+  if (parts.empty()) return;
+  std::vector<double> mean_of_all(parts[0].mean.size()), variance_of_all(parts[0].mean.size());
+  for (const Part& part : parts)
+    for (size_t c = 0; c < mean_of_all.size(); ++c) mean_of_all[c] += part.count / total * part.mean[c];
+  for (const Part& part : parts)
+    for (size_t c = 0; c < mean_of_all.size(); ++c) {
+      const double apart = part.mean[c] - mean_of_all[c];
+      variance_of_all[c] += part.count / total * (part.variance[c] + apart * apart);
+    }
+  std::vector<std::pair<Tensor, Tensor>> writes;
+  const auto stage = [&](const State& state, const std::vector<double>& values) {
+    const Tensor host = tensor(values, state.copies[0].value.shape(), Device());
+    for (const Copy& copy : state.copies) {
+      try {
+        const Tensor staged = empty_like(copy.value);
+        ops::copy(staged, host);
+        writes.emplace_back(copy.value.detach(), staged);
+      } catch (const DeviceLost&) {
+      }
+    }
+  };
+  stage(means, mean_of_all);
+  stage(variances, variance_of_all);
+  for (const auto& [to, from] : writes) ops::copy_(to, from, {}, "settle");
+}
+
+void Placed::settle() const {
+  std::shared_ptr<Statistics> statistics;
+  {
+    const std::lock_guard lock(statistics_mutex());
+    statistics = state().statistics;
+  }
+  if (!statistics) return;
+  const std::lock_guard lock(statistics->mutex);
+  const std::shared_ptr<State> mean = statistics->mean.lock(), variance = statistics->variance.lock();
+  if (statistics->seen.empty() || !mean || !variance || mean->copies.size() != variance->copies.size()) return;
+  statistics->merge(*mean, *variance);
+  statistics->seen.clear();
+}
+
+void Buffer::took_in(const Buffer& mean, const Buffer& variance, Device device, double count) {
+  std::shared_ptr<Statistics> statistics;
+  {
+    const std::lock_guard lock(statistics_mutex());
+    std::shared_ptr<Statistics>& known = mean.state().statistics;
+    if (!known || known->variance.lock() != variance.state_) {
+      known = std::make_shared<Statistics>();
+      known->mean = mean.state_, known->variance = variance.state_;
+      variance.state().statistics = known;
+    }
+    statistics = known;
+  }
+  const int replica = current_rank().replica;
+  const std::lock_guard lock(statistics->mutex);
+  for (Statistics::Seen& seen : statistics->seen)
+    if (seen.device == device && seen.replica == replica) return void(seen.count += count);
+  statistics->seen.push_back({device, replica, count});
 }
 
 void Parameter::zero_grad() const {

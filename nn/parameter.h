@@ -32,12 +32,17 @@ class Placed {
   void set(const Tensor& value) const;
   /// Moves or adds copies with the values of the first one; repeated devices are ranks on one device.
   void to(std::span<const Device> devices) const;
+  /// Makes one value of copies that differ from rank to rank, as running statistics do that every rank gathers from its
+  /// own share (see Buffer::took_in). Called by whoever takes the copies for one value: saving, to(), evaluation. Waits
+  /// for the devices if there is anything to merge. Thread-safe.
+  void settle() const;
   /// As the module that holds it names it: "layer1.0.conv1.weight"; empty before a module listed it.
   const std::string& name() const;
   void set_name(const std::string& name) const;
   bool same(const Placed& other) const { return state_ == other.state_; }
 
  protected:
+  struct Statistics;  // a running mean and variance, and what their copies have taken in
   struct Copy {
     Device device;
     int replica;
@@ -50,13 +55,13 @@ class Placed {
     bool shares_value = false;
     Order order = Order::fastest;
     double lr_mult = 1, wd_mult = 1;
+    std::shared_ptr<Statistics> statistics = {};
   };
   Placed() = default;
   Placed(const Tensor& value, GradReq request, bool shares_value);
   const Tensor& first() const;
   State& state() const;
 
- private:
   std::shared_ptr<State> state_;
 };
 
@@ -89,6 +94,11 @@ class Buffer : public Placed {
  public:
   Buffer() = default;
   explicit Buffer(const Tensor& value) : Placed(value, GradReq::null, false) {}
+
+  /// The calling rank's copies of a running mean and variance on `device` took in `count` more values per channel,
+  /// which the other copies did not see. settle() merges them by the law of total variance, w_i being rank i's part of
+  /// the values taken in since they were last one:  mean = sum w_i mean_i,  var = sum w_i (var_i + (mean_i - mean)^2).
+  static void took_in(const Buffer& mean, const Buffer& variance, Device device, double count);
 };
 
 }  // namespace weft::nn

@@ -41,6 +41,7 @@ std::vector<Placed> all_of(const Module& module) {
   std::vector<Placed> all;
   for (const Parameter& p : module.parameters()) all.push_back(p);
   for (const Buffer& b : module.buffers()) all.push_back(b);
+  for (const Placed& p : all) p.settle();
   return all;
 }
 

@@ -1,5 +1,8 @@
 // What several devices gain, and what the machinery costs on one.
+#include <sys/resource.h>
+
 #include <string>
+#include <thread>
 
 #include "tests/bench/support/bench.h"
 #include "weft/autograd/ops/unary.h"
@@ -105,19 +108,69 @@ class Reduction {
   Trainer trainer_;
 };
 
+// Processor time of this process, all threads.
+double processor_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+// Wall and processor time of all calls of a piece of work.
+struct Spent {
+  double wall = 0, processor = 0;
+  int calls = 0;
+  template <class F>
+  void of(F&& work) {
+    const double before = processor_seconds();
+    wall += seconds(work);
+    processor += processor_seconds() - before;
+    ++calls;
+  }
+  double cores() const { return processor / wall; }
+};
+
+// The same arithmetic by one thread, or half of it by each of two: what the machine gives to two threads just now.
+double arithmetic(int64_t n) {
+  double x = 0.5;
+  for (int64_t i = 0; i < n; ++i) x = x * 0.999999 + 1e-6;
+  return x;
+}
+void on_threads(int threads) {
+  std::vector<std::thread> all;
+  for (int i = 0; i < threads; ++i)
+    all.emplace_back([threads] {
+      volatile double sink = arithmetic(int64_t{40'000'000} / threads);
+      (void)sink;
+    });
+  for (std::thread& thread : all) thread.join();
+}
+
+// One core each: the one device is given a single core too. Where the second row falls short of 2, other work has the
+// cores, or a group of processes shares one, and the first cannot do better. Where two devices take more processor time
+// than one, the fault is weft's.
+void scaling() {
+  Training two(cpus(2));
+  set_num_threads(1);
+  Plain one;
+  Spent by_one, by_two;
+  row("FCN step, batch 8: 1 device of 1 core / 2 devices of 1",
+      interleave([&] { by_one.of([&] { one.step(); }); }, [&] { by_two.of([&] { two.step(); }); }, 9, 0.2), ">= 1.9");
+  row("  plain arithmetic: 1 thread / 2 threads", interleave([] { on_threads(1); }, [] { on_threads(2); }, 9, 0.2),
+      "what the machine gives");
+  std::printf("  processor time of a step: %s / %s on %.2f / %.2f cores\n",
+              duration(by_one.processor / by_one.calls).c_str(), duration(by_two.processor / by_two.calls).c_str(),
+              by_one.cores(), by_two.cores());
+  set_num_threads(default_num_threads());
+}
+
 }  // namespace
 
 int main() {
   heading("what", "first", "second");
-  {
-    // One core each: the one device is given a single core too.
-    Training two(cpus(2));
-    set_num_threads(1);
-    Plain one;
-    row("FCN step, batch 8: 1 device of 1 core / 2 devices of 1",
-        interleave([&] { one.step(); }, [&] { two.step(); }, 9, 0.2), ">= 1.9");
-    set_num_threads(default_num_threads());
-  }
+  scaling();
   {
     Training through(cpus(1));
     Plain plain;

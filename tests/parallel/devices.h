@@ -14,6 +14,10 @@ inline std::vector<Device> devices_of(DeviceType type, int n) {
   for (int i = 0; i < n; ++i) devices.push_back({type, i});
   return devices;
 }
+/// The kind that every case runs on: simulated CUDA devices in the simulator's program, else CPU devices.
+inline DeviceType kind_here() { return simulated() ? DeviceType::cuda : DeviceType::cpu; }
+inline Device device_here(int i) { return {kind_here(), i}; }
+inline std::vector<Device> devices_here(int n) { return devices_of(kind_here(), n); }
 inline std::vector<Device> cpus(int n) { return devices_of(DeviceType::cpu, n); }
 
 /// The kinds of devices of which there are at least n.
