@@ -22,3 +22,6 @@ find_package(CUDAToolkit REQUIRED GLOBAL)
 # The runtime shared: cuBLAS and cuDNN bring it along, and two runtimes in one process do not know of each other.
 # The driver (-lcuda) is never linked: a program that links it does not start on a machine without one.
 set(WEFT_CUDA_LIBRARIES CUDA::cudart CUDA::cublas weft::cudnn)
+if(WEFT_HAS_NCCL)
+  list(APPEND WEFT_CUDA_LIBRARIES weft::nccl)
+endif()

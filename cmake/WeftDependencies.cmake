@@ -1,6 +1,6 @@
 # Finds what weft is built from. Sets WEFT_PRIVATE_LIBRARIES (what the library links and no user sees), WEFT_HAS_ONEDNN,
-# WEFT_HAS_JSON, WEFT_HAS_CUDA (the backend is built) and WEFT_CUDA_INCLUDE (the toolkit's headers, which the simulator
-# needs).
+# WEFT_HAS_JSON, WEFT_HAS_CUDA (the backend is built), WEFT_HAS_NCCL (with it) and WEFT_CUDA_INCLUDE (the toolkit's
+# headers, which the simulator needs).
 
 # A library of headers: that in WEFT_HEADERS if it is there, else a package of the system.
 macro(weft_find_headers target header)  # then the arguments of find_package
@@ -64,11 +64,20 @@ find_path(WEFT_CUDA_INCLUDE cuda_runtime.h HINTS ENV CUDA_PATH PATHS /usr/local/
 mark_as_advanced(WEFT_CUDA_INCLUDE)
 
 set(WEFT_HAS_CUDA FALSE)
+set(WEFT_HAS_NCCL FALSE)
 if(WEFT_CUDA)
   find_program(WEFT_NVCC nvcc HINTS ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
   mark_as_advanced(WEFT_NVCC)
   find_package(WeftCuDNN QUIET GLOBAL)
   if(WEFT_NVCC AND WeftCuDNN_FOUND)
+    if(WEFT_NCCL)
+      find_package(WeftNCCL QUIET GLOBAL)
+      set(WEFT_HAS_NCCL ${WeftNCCL_FOUND})
+      if(NOT WEFT_HAS_NCCL AND NOT WEFT_NCCL STREQUAL "AUTO")
+        message(FATAL_ERROR "weft: WEFT_NCCL is ${WEFT_NCCL}, but nccl.h and libnccl were not found; install them, set "
+          "CUDA_PATH or CMAKE_PREFIX_PATH, or say WEFT_NCCL=OFF to sum gradients by copies")
+      endif()
+    endif()
     include(WeftCuda)
     set(WEFT_HAS_CUDA TRUE)
     list(APPEND WEFT_PRIVATE_LIBRARIES ${WEFT_CUDA_LIBRARIES})
@@ -83,4 +92,4 @@ if(WEFT_HAS_ONEDNN)
 else()
   set(products Eigen)
 endif()
-message(STATUS "weft ${PROJECT_VERSION}: products by ${products}, OpenMP ${WEFT_HAS_OPENMP}, CUDA ${WEFT_HAS_CUDA}")
+message(STATUS "weft ${PROJECT_VERSION}: products by ${products}, OpenMP ${WEFT_HAS_OPENMP}, CUDA ${WEFT_HAS_CUDA}, NCCL ${WEFT_HAS_NCCL}")

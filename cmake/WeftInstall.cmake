@@ -28,7 +28,7 @@ configure_package_config_file(cmake/weft-config.cmake.in "${WEFT_GENERATED}/weft
   INSTALL_DESTINATION "${WEFT_PACKAGE_DIR}")
 write_basic_package_version_file("${WEFT_GENERATED}/weft-config-version.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${WEFT_GENERATED}/weft-config.cmake" "${WEFT_GENERATED}/weft-config-version.cmake"
-  cmake/FindWeftOneDNN.cmake cmake/FindWeftCuDNN.cmake DESTINATION "${WEFT_PACKAGE_DIR}")
+  cmake/FindWeftOneDNN.cmake cmake/FindWeftCuDNN.cmake cmake/FindWeftNCCL.cmake DESTINATION "${WEFT_PACKAGE_DIR}")
 
 # pkg-config: a static weft needs its libraries named to every user, a shared one has them inside.
 set(pc_libraries "")
@@ -42,6 +42,9 @@ if(NOT BUILD_SHARED_LIBS)
   endif()
   if(WEFT_HAS_CUDA)
     string(APPEND pc_libraries " -L${CUDAToolkit_LIBRARY_DIR} -lcudart -lcublas -lcudnn")
+    if(WEFT_HAS_NCCL)
+      string(APPEND pc_libraries " -lnccl")
+    endif()
   endif()
 endif()
 file(RELATIVE_PATH pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")

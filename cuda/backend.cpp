@@ -5,8 +5,10 @@
 
 #include "weft/cuda/check.h"
 #include "weft/cuda/context.h"
+#include "weft/cuda/memory_lock.h"
 #include "weft/cuda/nvtx.h"
 #include "weft/cuda/pinned.h"
+#include "weft/cuda/wait.h"
 #include "weft/tensor/backend.h"
 #include "weft/tensor/error.h"
 
@@ -33,9 +35,14 @@ class CudaBackend final : public Backend {
 
   void* allocate(size_t bytes, Stream stream) override;
   void deallocate(void* data, size_t bytes, Stream stream) noexcept override;
-  void* allocate_pinned(size_t bytes) override { return pinned_.allocate(bytes); }
+  void* allocate_pinned(size_t bytes) override {
+    const MemoryScope memory(0);
+    return pinned_.allocate(bytes);
+  }
   void deallocate_pinned(void* data, size_t) noexcept override {
-    if (!is_exiting()) pinned_.deallocate(data);
+    if (is_exiting()) return;
+    const MemoryScope memory(0);
+    pinned_.deallocate(data);
   }
   void empty_cache(int index) override;
   MemoryStats memory(int index) const override;
@@ -69,25 +76,32 @@ class CudaBackend final : public Backend {
   bool query(void* event, int index) override;
   void synchronize_event(void* event, int index) override {
     const DeviceScope scope(index);
-    check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "synchronize event");
+    check(wait_for(static_cast<cudaEvent_t>(event), index), "synchronize event");
   }
   double elapsed_ms(void* start, void* end, int index) override;
 
  private:
+  static cudaError_t allocate_once(void** data, size_t bytes, const Context& context, cudaStream_t stream);
+  static void copy_pageable(void* destination, const void* source, size_t bytes, cudaMemcpyKind kind, Stream stream);
   [[noreturn]] static void out_of_memory(size_t bytes, const Context& context);
   PinnedPool pinned_;
 };
+
+cudaError_t CudaBackend::allocate_once(void** data, size_t bytes, const Context& context, cudaStream_t stream) {
+  const MemoryScope memory(context.index());
+  return cudaMallocFromPoolAsync(data, bytes, context.pool(), stream);
+}
 
 void* CudaBackend::allocate(size_t bytes, Stream stream) {
   Context& context = Context::of(stream.device.index);
   const DeviceScope scope(context.index());
   const cudaStream_t handle = context.stream(stream.id).handle();
   void* data = nullptr;
-  cudaError_t status = cudaMallocFromPoolAsync(&data, bytes, context.pool(), handle);
+  cudaError_t status = allocate_once(&data, bytes, context, handle);
   if (status == cudaErrorMemoryAllocation) [[unlikely]] {
     static_cast<void>(cudaGetLastError());
     empty_cache(context.index());
-    status = cudaMallocFromPoolAsync(&data, bytes, context.pool(), handle);
+    status = allocate_once(&data, bytes, context, handle);
     if (status == cudaErrorMemoryAllocation) out_of_memory(bytes, context);
   }
   check(status, "allocate");
@@ -123,6 +137,8 @@ void CudaBackend::deallocate(void* data, size_t, Stream stream) noexcept {
 }
 
 void CudaBackend::empty_cache(int index) {
+  wait_for_collectives(index);
+  const MemoryScope memory(index);
   pinned_.empty();
   Context* context = Context::if_used(index);
   if (!context) return;
@@ -156,12 +172,25 @@ void CudaBackend::copy(void* destination, Device to, const void* source, Device 
     check(cudaMemcpyPeerAsync(destination, to.index, source, from.index, bytes, handle), "copy between devices");
     return;
   }
+  const void* host = to.is_cpu() ? destination : from.is_cpu() ? source : nullptr;
   const cudaMemcpyKind kind = to.is_cpu()     ? cudaMemcpyDeviceToHost
                               : from.is_cpu() ? cudaMemcpyHostToDevice
                                               : cudaMemcpyDeviceToDevice;
+  if (host && !pinned_.owns(host)) {
+    copy_pageable(destination, source, bytes, kind, stream);
+    return;
+  }
   check(cudaMemcpyAsync(destination, source, bytes, kind, handle), "copy");
   if (to.is_cpu()) pinned_.note_use(destination, stream);
   if (from.is_cpu()) pinned_.note_use(source, stream);
+}
+
+// The driver stages these and may wait for the device meanwhile: never beside a collective.
+void CudaBackend::copy_pageable(void* destination, const void* source, size_t bytes, cudaMemcpyKind kind,
+                                Stream stream) {
+  wait_for_collectives(stream.device.index);
+  const MemoryScope memory(stream.device.index);
+  check(cudaMemcpyAsync(destination, source, bytes, kind, native(stream)), "copy");
 }
 
 void CudaBackend::destroy_event(void* event, int index) noexcept {
@@ -184,6 +213,7 @@ bool CudaBackend::query(void* event, int index) {
     return false;
   }
   check(status, "query event");
+  if (CollectiveWatch* const collectives = collective_watch()) collectives->deliver(index);
   return true;
 }
 

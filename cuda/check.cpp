@@ -4,7 +4,7 @@
 #include <atomic>
 #include <string>
 
-#include "weft/cuda/stream.h"
+#include "weft/cuda/context.h"
 #include "weft/tensor/error.h"
 
 namespace weft::cuda {
@@ -33,6 +33,9 @@ std::string last_operations(int device) {
   }
   return text.empty() ? "none" : text;
 }
+
+// The contexts of devices that this thread knows to be lost.
+thread_local std::array<const Context*, max_devices> known_lost = {};
 
 int failing_device() noexcept {
   int index = active_device();
@@ -65,6 +68,11 @@ bool is_sticky(cudaError_t status) noexcept {
   }
 }
 
+bool was_told_lost(int device) noexcept {
+  const Context* known = known_lost[static_cast<size_t>(device) % max_devices];
+  return known && known == Context::if_used(device);
+}
+
 void note_operation(int device, const char* operation) noexcept {
   Ring& ring = rings[static_cast<size_t>(device) % max_devices];
   const uint32_t slot = ring.next.fetch_add(1, std::memory_order_acq_rel);
@@ -76,10 +84,12 @@ void raise(cudaError_t status, const char* operation) {
   const int code = static_cast<int>(status);
   const char* text = cudaGetErrorString(status);
   const Device device(DeviceType::cuda, failing_device());
-  if (is_sticky(status))
+  if (is_sticky(status)) {
+    known_lost[static_cast<size_t>(device.index) % max_devices] = Context::if_used(device.index);
     fail<DeviceLost>(operation, ": ", device, " is lost: CUDA error ", code, " (", text,
                      "); its last operations, newest first: ", last_operations(device.index),
                      "; save on the other devices and restart the process");
+  }
   if (status == cudaErrorMemoryAllocation)
     fail<OutOfMemory>(operation, ": ", device, " is out of memory; reduce the batch or call empty_cache()");
   if (status == cudaErrorInvalidDevice || status == cudaErrorNoDevice || status == cudaErrorInsufficientDriver)

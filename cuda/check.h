@@ -18,6 +18,8 @@ inline void check(cudaError_t status, const char* operation) {
 
 /// True for errors after which every further call on the device fails: a fault in a kernel, an uncorrectable bit.
 bool is_sticky(cudaError_t status) noexcept;
+/// Whether this thread has been thrown a DeviceLost of the device.
+bool was_told_lost(int device) noexcept;
 
 /// Remembers the name (a literal) as the device's latest operation, for DeviceLost.
 void note_operation(int device, const char* operation) noexcept;

@@ -129,7 +129,7 @@ uint64_t Context::create_stream() {
   WEFT_CHECK(DeviceError, id < max_streams, "create stream: cuda:", index_, " has ", id,
              " streams already; reuse them");
   const DeviceScope scope(index_);
-  slots_[id].store(new StreamSlot(pool_.raw()), std::memory_order_release);
+  slots_[id].store(new StreamSlot(index_, pool_.raw()), std::memory_order_release);
   streams_.store(id + 1, std::memory_order_release);
   return id;
 }

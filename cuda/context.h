@@ -16,7 +16,7 @@ namespace weft::cuda {
 class StreamSlot {
  public:
   /// Created non-blocking: it never waits for the legacy default stream, which others in the process may use.
-  explicit StreamSlot(cudaMemPool_t pool);
+  StreamSlot(int device, cudaMemPool_t pool);
 
   cudaStream_t handle() const { return stream_.raw(); }
   ErrorMark arm(const char* message);
@@ -25,6 +25,7 @@ class StreamSlot {
 
  private:
   UniqueStream stream_;
+  int device_;
   cudaMemPool_t pool_;
   std::mutex mutex_;          // of the error word
   uint64_t* word_ = nullptr;  // in device memory, made when first armed

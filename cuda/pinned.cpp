@@ -110,13 +110,24 @@ void PinnedPool::deallocate(void* data) noexcept {
   }
 }
 
+std::map<const void*, PinnedPool::Block>::const_iterator PinnedPool::find(const void* host) const {
+  auto found = blocks_.upper_bound(host);
+  if (found == blocks_.begin()) return blocks_.end();
+  --found;
+  const bool within = static_cast<const char*>(host) < static_cast<const char*>(found->first) + found->second.size;
+  return within ? found : blocks_.end();
+}
+
+bool PinnedPool::owns(const void* host) const {
+  const std::lock_guard lock(mutex_);
+  return find(host) != blocks_.end();
+}
+
 void PinnedPool::note_use(const void* host, Stream stream) {
   const std::lock_guard lock(mutex_);
-  auto found = blocks_.upper_bound(host);
-  if (found == blocks_.begin()) return;
-  --found;
-  Block& block = found->second;
-  if (static_cast<const char*>(host) >= static_cast<const char*>(found->first) + block.size) return;
+  const auto found = find(host);
+  if (found == blocks_.end()) return;
+  Block& block = blocks_.at(found->first);
   for (const Stream& known : block.streams)
     if (known == stream) return;
   block.streams.push_back(stream);

@@ -19,6 +19,8 @@ class PinnedPool {
   void deallocate(void* data) noexcept;
   /// Says that work on `stream` touches host memory; nothing happens unless it lies in a block of this pool.
   void note_use(const void* host, Stream stream);
+  /// Whether host memory lies in a block of this pool.
+  bool owns(const void* host) const;
   /// Gives free blocks whose copies have run back to the system.
   void empty();
   size_t cached() const;
@@ -35,6 +37,7 @@ class PinnedPool {
     std::vector<Pending> pending = {};  // what must have run before it is handed out again
   };
   static bool is_idle(Block& block);
+  std::map<const void*, Block>::const_iterator find(const void* host) const;
   void empty_locked();
 
   static constexpr size_t keep_bytes = size_t{512} << 20;

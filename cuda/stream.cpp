@@ -3,6 +3,8 @@
 
 #include "weft/cuda/check.h"
 #include "weft/cuda/context.h"
+#include "weft/cuda/memory_lock.h"
+#include "weft/cuda/wait.h"
 #include "weft/tensor/error.h"
 
 namespace weft::cuda {
@@ -29,7 +31,7 @@ const char* message_of(uint64_t error) {
 
 }  // namespace
 
-StreamSlot::StreamSlot(cudaMemPool_t pool) : pool_(pool) {
+StreamSlot::StreamSlot(int device, cudaMemPool_t pool) : device_(device), pool_(pool) {
   check(cudaStreamCreateWithFlags(stream_.out(), cudaStreamNonBlocking), "create stream");
 }
 
@@ -39,6 +41,7 @@ ErrorMark StreamSlot::arm(const char* message) {
   if (!seen_)
     check(cudaHostAlloc(reinterpret_cast<void**>(&seen_), sizeof(uint64_t), cudaHostAllocDefault), "error word");
   if (!word_) {
+    const MemoryScope memory(device_);
     void* word = nullptr;
     check(cudaMallocFromPoolAsync(&word, sizeof(uint64_t), pool_, stream_.raw()), "error word");
     check(cudaMemsetAsync(word, 0xff, sizeof(uint64_t), stream_.raw()), "error word");
@@ -53,12 +56,12 @@ void StreamSlot::synchronize() {
   if (armed_.load(std::memory_order_acquire)) {
     const std::lock_guard lock(mutex_);
     check(cudaMemcpyAsync(seen_, word_, sizeof(uint64_t), cudaMemcpyDeviceToHost, stream_.raw()), "synchronize");
-    check(cudaStreamSynchronize(stream_.raw()), "synchronize");
+    check(wait_for(stream_.raw(), device_), "synchronize");
     armed_.store(false, std::memory_order_release);  // not before it could be read
     error = *seen_;
     if (error != no_error) check(cudaMemsetAsync(word_, 0xff, sizeof(uint64_t), stream_.raw()), "error word");
   } else {
-    check(cudaStreamSynchronize(stream_.raw()), "synchronize");
+    check(wait_for(stream_.raw(), device_), "synchronize");
   }
   if (error != no_error)
     fail<IndexError>(message_of(error), " (first at flat position ", error & ((uint64_t{1} << error_position_bits) - 1),

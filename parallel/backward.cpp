@@ -3,8 +3,26 @@
 #include <algorithm>
 
 #include "weft/parallel/worker.h"
+#include "weft/tensor/collective.h"
 
 namespace weft::parallel {
+
+namespace {
+
+// Collectives of the pass, and of the forward pass, end before gradients are stored: what one has lost is no gradient.
+class FinishingExecutor final : public autograd::Executor {
+ public:
+  explicit FinishingExecutor(Executor& inner) : inner_(inner) {}
+  void run(std::span<const Device> devices, const std::function<void(int)>& body) override {
+    inner_.run(devices, body);
+    finish_collectives(devices);
+  }
+
+ private:
+  Executor& inner_;
+};
+
+}  // namespace
 
 void detail::run_backward(const Tensors& heads, const std::vector<Device>& devices,
                           const std::shared_ptr<Workers>& workers, const ParallelBackwardOptions& options) {
@@ -14,11 +32,13 @@ void detail::run_backward(const Tensors& heads, const std::vector<Device>& devic
       if (std::find(used.begin(), used.end(), head.device()) == used.end()) used.push_back(head.device());
   std::shared_ptr<Workers> executor = workers;
   if (!executor && used.size() > 1) executor = Workers::acquire(used);
-  const bool inline_pass = Worker::is_current();
+  std::unique_ptr<FinishingExecutor> finishing;
+  if (executor && options.sync) finishing = std::make_unique<FinishingExecutor>(*executor);
+  autograd::Executor* chosen = finishing ? static_cast<autograd::Executor*>(finishing.get()) : executor.get();
   autograd::backward(
       heads,
       {.head_grads = options.head_grads, .retain_graph = options.retain_graph, .create_graph = options.create_graph},
-      inline_pass ? nullptr : executor.get());
+      Worker::is_current() ? nullptr : chosen);
   if (options.sync)
     for (const Device device : used) current_stream(device).synchronize();
 }

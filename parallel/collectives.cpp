@@ -68,7 +68,7 @@ void record_collective(const char* name, std::span<Tensor> y, std::span<const Te
 }
 
 Tensor gather_all(std::span<const Tensor> x, Device device, int64_t axis, const JointRanks& ranks);
-Tensor reduce_all(std::span<const Tensor> x, Device device, const JointRanks& ranks);
+Tensor reduce_all(std::span<const Tensor> x, Device device, Order order, const JointRanks& ranks);
 
 Tensors scatter_from(const Tensor& x, const std::vector<Device>& devices, const Extents& extents, int64_t axis,
                      const JointRanks& ranks) {
@@ -88,18 +88,21 @@ Tensor gather_all(std::span<const Tensor> x, Device device, int64_t axis, const 
   return y;
 }
 
-Tensors broadcast_from(const Tensor& x, const std::vector<Device>& devices, const JointRanks& ranks) {
+// `order` is that of the sum in its gradient.
+Tensors broadcast_from(const Tensor& x, const std::vector<Device>& devices, Order order, const JointRanks& ranks) {
   WEFT_CHECK(CommError, !devices.empty(), "broadcast: no devices");
   Tensors y = ops::broadcast(x, devices);
-  record_collective("broadcast", y, {&x, 1}, ranks,
-                    [device = x.device()](const Tensors& dy) { return Tensors{reduce_all(dy, device, {})}; });
+  record_collective("broadcast", y, {&x, 1}, ranks, [device = x.device(), order](const Tensors& dy) {
+    return Tensors{reduce_all(dy, device, order, {})};
+  });
   return y;
 }
 
-Tensor reduce_all(std::span<const Tensor> x, Device device, const JointRanks& ranks) {
-  Tensor y = ops::reduce(x, device);
-  record_collective("reduce", {&y, 1}, x, ranks,
-                    [devices = devices_of(x)](const Tensors& dy) { return broadcast_from(dy[0], devices, {}); });
+Tensor reduce_all(std::span<const Tensor> x, Device device, Order order, const JointRanks& ranks) {
+  Tensor y = ops::reduce(x, device, order);
+  record_collective("reduce", {&y, 1}, x, ranks, [devices = devices_of(x), order](const Tensors& dy) {
+    return broadcast_from(dy[0], devices, order, {});
+  });
   return y;
 }
 
@@ -148,9 +151,11 @@ Tensor gather(const PerDevice<Tensor>& x, Device device, int64_t axis) {
   return gather_all(values(x), device, axis, {});
 }
 PerDevice<Tensor> broadcast(const Tensor& x, const std::vector<Device>& devices) {
-  return {devices, broadcast_from(x, devices, {})};
+  return {devices, broadcast_from(x, devices, Order::fastest, {})};
 }
-Tensor reduce(const PerDevice<Tensor>& x, Device device) { return reduce_all(values(x), device, {}); }
+Tensor reduce(const PerDevice<Tensor>& x, Device device, Order order) {
+  return reduce_all(values(x), device, order, {});
+}
 PerDevice<Tensor> all_reduce(const PerDevice<Tensor>& x, Order order) {
   return like(x, sum_everywhere(values(x), order, {}));
 }
@@ -167,6 +172,7 @@ namespace {
 struct Meeting {
   RankContext here = current_rank();
   int size = here.group ? here.group->size() : 1;
+  Order order = here.group ? here.group->order() : Order::fastest;
 
   void check_root(const char* operation, int root) const {
     WEFT_CHECK(CommError, root >= 0 && root < size, operation, ": root ", root, " of ", size, " ranks");
@@ -245,7 +251,7 @@ Tensor broadcast(const Tensor& x, int root) {
   meeting.check_root("broadcast", root);
   return meeting.hold(weft::detail::concat("broadcast from rank ", root), x, meeting.from(root),
                       [&](const Tensors& all, const JointRanks& marks) {
-                        return broadcast_from(all[static_cast<size_t>(root)], meeting.devices(), marks);
+                        return broadcast_from(all[static_cast<size_t>(root)], meeting.devices(), meeting.order, marks);
                       });
 }
 
@@ -255,15 +261,15 @@ Tensor reduce(const Tensor& x, int root) {
   return meeting.hold(weft::detail::concat(text_of("reduce", x), " to rank ", root), x, meeting.onto(root),
                       [&](const Tensors& all, const JointRanks& marks) {
                         const Device device = all[static_cast<size_t>(root)].device();
-                        return meeting.alone(root, reduce_all(all, device, marks));
+                        return meeting.alone(root, reduce_all(all, device, meeting.order, marks));
                       });
 }
 
 Tensor all_reduce(const Tensor& x) {
   const Meeting meeting;
-  const Order order = meeting.here.group ? meeting.here.group->order() : Order::fastest;
-  return meeting.hold(text_of("all_reduce", x), x, meeting.everyone(),
-                      [&](const Tensors& all, const JointRanks& marks) { return sum_everywhere(all, order, marks); });
+  return meeting.hold(
+      text_of("all_reduce", x), x, meeting.everyone(),
+      [&](const Tensors& all, const JointRanks& marks) { return sum_everywhere(all, meeting.order, marks); });
 }
 
 Tensor all_gather(const Tensor& x, int64_t axis) {

@@ -23,8 +23,8 @@ PerDevice<Tensor> scatter(const Tensor& x, const std::vector<Device>& devices, c
 Tensor gather(const PerDevice<Tensor>& x, Device device, int64_t axis = 0);
 /// A copy of x on every device.
 PerDevice<Tensor> broadcast(const Tensor& x, const std::vector<Device>& devices);
-/// The sum of all x on `device`, by a binary tree over the entries.
-Tensor reduce(const PerDevice<Tensor>& x, Device device);
+/// The sum of all x on `device`.
+Tensor reduce(const PerDevice<Tensor>& x, Device device, Order order = Order::fastest);
 /// The sum of all x, on the device of each.
 PerDevice<Tensor> all_reduce(const PerDevice<Tensor>& x, Order order = Order::fastest);
 /// All x joined along `axis`, on the device of each.

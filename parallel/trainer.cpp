@@ -188,6 +188,7 @@ void Trainer::update(double n, nn::optim::GradScaler* scaler) {
                                 group.weight_decay});
     }
   const Gates gates = gates_of(updates, fresh, scaler);
+  finish_sums(fresh);
   commit(updates, gates, n);
   finish_gates(gates, scaler);
   ++steps_;
@@ -198,6 +199,20 @@ void Trainer::update(double n, nn::optim::GradScaler* scaler) {
       slot.request(GradReq::write);
       slot.accumulating = false;
     }
+}
+
+// Sums that may still be under way come to their end before anything changes; where they do not, they are no gradients.
+void Trainer::finish_sums(const std::vector<Slot*>& fresh) const {
+  try {
+    finish_collectives(slots_[0].devices);
+  } catch (...) {
+    for (const Slot* slot : fresh)
+      for (int i = 0; i < slot->parameter.places(); ++i) {
+        slot->leaf(i)->set_grad(Tensor());
+        slot->leaf(i)->set_stale(true);
+      }
+    throw;
+  }
 }
 
 // Launches only, once all sums are there: what was launched before may have found a bad label or lost a device, and
@@ -248,8 +263,13 @@ void Trainer::clip_grad_value(double limit, double n) {
 }
 
 void Trainer::step(double n) {
-  allreduce_grads();
-  update(n);
+  try {
+    allreduce_grads();
+    update(n);
+  } catch (...) {
+    abandon_collectives(slots_[0].devices);
+    throw;
+  }
 }
 
 void Trainer::update(double n) { update(n, nullptr); }

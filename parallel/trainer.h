@@ -101,6 +101,7 @@ class Trainer {
   struct Slot;
   std::vector<nn::Parameter> trained() const;
   std::vector<Slot*> fresh_slots();
+  void finish_sums(const std::vector<Slot*>& fresh) const;
   void check_finite(const std::vector<Slot*>& fresh) const;
   std::vector<Tensors> reduce_bucket(const std::vector<Slot*>& bucket) const;
   using Updates = std::vector<std::vector<nn::optim::Update>>;  // of each place

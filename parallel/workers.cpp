@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "weft/parallel/worker.h"
+#include "weft/tensor/collective.h"
 #include "weft/tensor/deadline.h"
 #include "weft/tensor/profile_scope.h"
 #include "weft/tensor/threads.h"
@@ -105,6 +106,7 @@ void Workers::run_ranks(const std::vector<int>& ranks, std::function<void(int)> 
                 " s; raise the deadline if the work may take longer");
   }
   if (call->errors.empty()) return;
+  abandon_collectives(ranks_);
   std::sort(call->errors.begin(), call->errors.end(), [](const auto& a, const auto& b) { return a.rank < b.rank; });
   throw WorkerErrors(std::move(call->errors), static_cast<int>(ranks.size()));
 }

@@ -13,7 +13,7 @@ struct Planned {
   int64_t seen = 0;  // consultations that matched
 };
 
-constexpr int kinds = static_cast<int>(FaultKind::device_lost) + 1;
+constexpr int kinds = static_cast<int>(FaultKind::nccl_abort) + 1;
 std::vector<Planned> plan;
 int64_t asked_count[kinds][max_devices], fired_count[kinds];
 std::mt19937_64 random_numbers;
@@ -54,8 +54,19 @@ int64_t fired(FaultKind kind) {
 }
 
 const char* name_of(FaultKind kind) {
-  static constexpr const char* names[] = {"malloc", "host alloc", "launch", "copy",       "event",
-                                          "cublas", "cudnn",      "nccl",   "device lost"};
+  static constexpr const char* names[] = {"malloc",
+                                          "host alloc",
+                                          "launch",
+                                          "copy",
+                                          "event",
+                                          "cublas",
+                                          "cudnn",
+                                          "nccl",
+                                          "device lost",
+                                          "nccl's asynchronous errors",
+                                          "nccl's lost peers",
+                                          "nccl's slow peers",
+                                          "nccl's aborts"};
   static_assert(std::size(names) == kinds);
   return names[static_cast<int>(kind)];
 }

@@ -69,6 +69,12 @@ void set_memory_limit(int device, size_t bytes);
 /// Whether cudaDeviceCanAccessPeer answers 1 (the default).
 void set_peer_access(bool possible);
 
+/// Counts calls of reset().
+uint64_t epoch();
+/// Chooses the order of ranks in which the fake NCCL sums, whatever the schedule; WEFT_SIM_REDUCTION_SEED, else 1, at
+/// first. The order is the same for all ranks and turns from part to part of the data, as in a ring.
+void set_reduction_seed(uint64_t seed);
+
 /// A process that starts afresh: no allocation, stream, event, fault, sticky error or report. Handles of before are
 /// dead.
 void reset();
@@ -78,7 +84,21 @@ size_t live_allocations();
 // ---------------------------------------------------------------------------------------------------------------------
 // Faults: one plan, consulted by every entry point
 
-enum class FaultKind { malloc, host_alloc, launch, copy, event, cublas, cudnn, nccl, device_lost };
+enum class FaultKind {
+  malloc,
+  host_alloc,
+  launch,
+  copy,
+  event,
+  cublas,
+  cudnn,
+  nccl,  ///< calls of NCCL for one rank, and ends of groups
+  device_lost,
+  nccl_async,      ///< what ncclCommGetAsyncError finds
+  nccl_lost_peer,  ///< a rank's part of a collective, or of setting a communicator up, never comes (any code but 0)
+  nccl_slow_peer,  ///< a rank's part of a collective comes `code` milliseconds late
+  nccl_abort,      ///< an abort or a revocation hangs until reset() (any code but 0)
+};
 inline constexpr int any_device = -1;
 
 struct Fault {

@@ -14,6 +14,7 @@
 #include "weft/parallel/backward.h"
 #include "weft/parallel/data_parallel.h"
 #include "weft/parallel/trainer.h"
+#include "weft/tensor/collective.h"
 #include "weft/tensor/operators.h"
 
 using namespace weft;
@@ -63,6 +64,7 @@ struct Run {
   std::vector<double> losses;
   std::vector<std::vector<float>> values;  // parameters and running statistics
   bool copies_agree = true;
+  int64_t taken = 0;  // collectives that the devices' communicator took
   friend bool operator==(const Run& a, const Run& b) { return a.losses == b.losses && a.values == b.values; }
 };
 
@@ -84,6 +86,7 @@ Run train(const std::vector<Device>& devices, const DataParallelOptions& options
   Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 0.03, .momentum = 0.9, .weight_decay = 1e-3}));
   Dice dice(5);
   Run run;
+  run.taken = -collectives_taken(devices[0].type);
   for (int step = 0; step < steps; ++step) {
     const int64_t batch = step % 4 == 3 ? dice.integer(1, 3) : dice.integer(4, 9);
     const Tensor image = randn({batch, 2, 6, 6});
@@ -98,6 +101,7 @@ Run train(const std::vector<Device>& devices, const DataParallelOptions& options
     trainer.step();
     run.losses.push_back(total(losses));
   }
+  run.taken += collectives_taken(devices[0].type);
   const auto keep = [&run](const auto& placed) {
     run.values.push_back(placed.at(0).template to_vector<float>());
     for (int i = 1; i < placed.places(); ++i)
@@ -170,6 +174,7 @@ TEST_SUITE("parallel/equality") {
         CAPTURE(n);
         const Run several = train(devices_of(type, n), {}, steps);
         CHECK(several.copies_agree);
+        CHECK((several.taken > 0) == has_communicator(type));
         CHECK(difference(several, one) < 1e-3);
       }
     }
@@ -183,6 +188,7 @@ TEST_SUITE("parallel/equality") {
         CAPTURE(n);
         const Run several = train(devices_of(type, n), {.shares = 4}, steps);
         CHECK(several.copies_agree);
+        CHECK((several.taken > 0) == has_communicator(type));
         CHECK(several == one);
       }
     }

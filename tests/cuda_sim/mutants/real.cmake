@@ -3,7 +3,7 @@
 # weft_mutant_<name>() puts its kernels, or its backend, in the place of the right ones.
 
 # weft_mutant(<name> <file> <text> <replacement> [<source>…]): the sources to compile, the file itself if none are given.
-# The entry is the plug of the one file of cuda/ops/ among them, else register_backend().
+# The entry is the plug of the one file of cuda/ops/ among them, else register_nccl() or register_backend().
 function(weft_mutant name file text replacement)
   set(folder "${CMAKE_CURRENT_BINARY_DIR}/mutants/${name}")
   set(patched "${folder}/include/weft/${file}")
@@ -22,6 +22,9 @@ set(REPLACE [==[\n${replacement}]==])\ninclude([==[${CMAKE_CURRENT_SOURCE_DIR}/m
     list(APPEND sources "${patched}")
   endif()
   set(entry _ZN4weft4cuda16register_backendEv)
+  if(file MATCHES "/nccl")
+    set(entry _ZN4weft4cuda13register_ncclEv)
+  endif()
   foreach(source IN LISTS sources)
     if(source MATCHES "[.]cu$")
       weft_sim_kernels("${source}")
@@ -107,8 +110,8 @@ weft_mutant(frees_on_another_stream cuda/backend.cpp
   [[check(cudaFreeAsync(data, native(stream)), "deallocate");]]
   [[check(cudaFreeAsync(data, native(Stream{stream.device, 0})), "deallocate");]])
 weft_mutant(copies_one_word_too_many cuda/backend.cpp
-  [[cudaMemcpyAsync(destination, source, bytes, kind, handle)]]
-  [[cudaMemcpyAsync(destination, source, bytes + 4, kind, handle)]])
+  [[cudaMemcpyAsync(destination, source, bytes, kind, native(stream))]]
+  [[cudaMemcpyAsync(destination, source, bytes + 4, kind, native(stream))]])
 weft_mutant(peers_the_wrong_way_round cuda/backend.cpp
   [[cudaMemcpyPeerAsync(destination, to.index, source, from.index, bytes, handle)]]
   [[cudaMemcpyPeerAsync(destination, from.index, source, to.index, bytes, handle)]])
@@ -133,6 +136,28 @@ weft_mutant(memory_of_device_0_for_all cuda/backend.cpp
 weft_mutant(pinned_memory_is_always_idle cuda/pinned.cpp
   [[while (!block.pending.empty()) {]]
   [[while (false) {]] cuda/backend.cpp cuda/pinned.cpp)
+
+if(sim_nccl)
+  set(nccl_sources cuda/nccl.cpp cuda/nccl_clique.cpp cuda/nccl_cliques.cpp cuda/nccl_communicator.cpp)
+  weft_mutant(ranks_that_disagree cuda/nccl_communicator.cpp
+    [[return ncclAllReduce(x[rank].raw(), y[rank].raw(), count_of(x[rank]),]]
+    [[return ncclAllReduce(x[rank].raw(), y[rank].raw(), count_of(x[rank]) - rank,]] ${nccl_sources})
+  weft_mutant(ranks_one_by_one cuda/nccl_clique.cpp
+    [[  NcclGroup group(operation, device(0));
+  for (size_t rank = 0; rank < devices_.size(); ++rank) {
+    const DeviceScope scope(devices_[rank]);
+    note_operation(devices_[rank], record.what.operation);]]
+    [[  struct { void end() {} } group;
+  for (size_t rank = 0; rank < devices_.size(); ++rank) {
+    const DeviceScope scope(devices_[rank]);]] ${nccl_sources})
+  weft_mutant(a_rank_left_out cuda/nccl_clique.cpp
+    [[check(issue(rank, comms_[rank], native(streams[rank])), operation, device(rank), comms_[rank]);]]
+    [[if (rank != 1) check(issue(rank, comms_[rank], native(streams[rank])), operation, device(rank), comms_[rank]);]]
+    ${nccl_sources})
+  weft_mutant(goes_on_before_the_launch_is_over cuda/nccl_clique.cpp
+    [[await(operation);  // only then is everything on the streams]]
+    [[]] ${nccl_sources})
+endif()
 
 get_property(mutants GLOBAL PROPERTY weft_mutants)
 get_property(mutant_objects GLOBAL PROPERTY weft_mutant_objects)

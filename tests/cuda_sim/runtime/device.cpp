@@ -1,6 +1,7 @@
 #include "device.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -19,6 +20,7 @@ namespace weft::sim {
 namespace {
 
 int count = 4;
+std::atomic<uint64_t> resets{0};
 bool peers_possible = true;
 bool peers_enabled[max_devices][max_devices];
 thread_local int current = 0;
@@ -99,8 +101,11 @@ int current_device() { return current; }
 void set_current_device(int device) { current = device; }
 bool peer_access_enabled(int device, int owner) { return device == owner || peers_enabled[device][owner]; }
 
+uint64_t epoch() { return resets.load(); }
+
 void reset() {
   Lock lock;
+  ++resets;
   reset_region();
   reset_shadow();
   reset_allocations();

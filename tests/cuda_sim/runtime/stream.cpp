@@ -1,6 +1,8 @@
 // Streams, events, waiting.
 #include "../streams/stream.h"
 
+#include <algorithm>
+
 #include "../memory/pool.h"
 #include "../reports.h"
 #include "status.h"
@@ -70,6 +72,17 @@ cudaError_t wait_until_idle(const std::function<bool(const Stream&)>& belongs, c
   return ended ? cudaSuccess : cudaErrorUnknown;
 }
 
+// Asking lets the hardware do a little, so that a loop of questions ends; more from question to question, as a loop
+// would by itself.
+template <class Done>
+void do_a_little(Done done) {
+  static int steps = 1;
+  for (int i = 0; i < steps && !done() && step(); ++i) {
+  }
+  close_arenas();
+  steps = done() ? 1 : std::min(2 * steps, 256);
+}
+
 }  // namespace
 
 cudaError_t cudaStreamCreate(cudaStream_t* stream) { return make_stream(stream, cudaStreamDefault); }
@@ -106,11 +119,9 @@ cudaError_t cudaDeviceSynchronize() {
   });
 }
 
-// Asking lets the hardware do a little, so that a loop of questions ends.
 cudaError_t cudaStreamQuery(cudaStream_t handle) {
   return with_stream(handle, "cudaStreamQuery", [&](Stream& stream) {
-    if (!stream.queue.empty()) step();
-    close_arenas();
+    do_a_little([&] { return stream.queue.empty(); });
     if (!stream.queue.empty()) return cudaErrorNotReady;
     host_knows(stream.clock);
     return cudaSuccess;
@@ -198,8 +209,7 @@ cudaError_t cudaEventQuery(cudaEvent_t handle) {
   return with_event(handle, "cudaEventQuery", [&](Event& event) {
     const RecordPointPtr point = event.last;
     if (!point) return cudaSuccess;
-    if (!point->done) step();
-    close_arenas();
+    do_a_little([&] { return point->done; });
     if (!point->done) return cudaErrorNotReady;
     host_knows(point->clock);
     return cudaSuccess;
