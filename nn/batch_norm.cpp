@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "weft/autograd/ops/batch_norm.h"
+#include "weft/autograd/ops/batch_norm_add.h"
 #include "weft/nn/sync_batch_norm.h"
 #include "weft/tensor/group.h"
 #include "weft/tensor/ops/copy.h"
@@ -36,26 +36,30 @@ void update_idle_copies(const Buffer& buffer, const Group& group, const Tensor& 
 
 }  // namespace
 
-Tensor BatchNorm2d::forward(const Tensor& x) const {
+Tensor BatchNorm2d::forward(const Tensor& x) const { return normalized(x, nullptr); }
+
+Tensor BatchNorm2d::forward(const Tensor& x, const Tensor& residual) const { return normalized(x, &residual); }
+
+Tensor BatchNorm2d::normalized(const Tensor& x, const Tensor* residual) const {
   const Device device = x.device();
   const Tensor gamma = weight.defined() ? weight.on(device) : Tensor();
   const Tensor beta = bias.defined() ? bias.on(device) : Tensor();
   const RankContext rank = current_rank();
+  if (!training()) running_mean.settle();
+  const Tensor mean = running_mean.on(device), var = running_var.on(device);
+  const weft::BatchNormOptions options{
+      .eps = options_.eps, .momentum = options_.momentum, .training = training(), .relu = options_.relu};
   if (options_.sync && training() && rank.group) {
-    const Tensor mean = running_mean.on(device), var = running_var.on(device);
-    Tensor y =
-        sync_batch_norm(x, gamma, beta, mean, var,
-                        {.eps = options_.eps, .momentum = options_.momentum, .training = true, .relu = options_.relu});
+    Tensor y = residual ? sync_batch_norm_add(x, *residual, gamma, beta, mean, var, options)
+                        : sync_batch_norm(x, gamma, beta, mean, var, options);
     if (rank.rank == 0) {
       update_idle_copies(running_mean, *rank.group, mean);
       update_idle_copies(running_var, *rank.group, var);
     }
     return y;
   }
-  if (!training()) running_mean.settle();
-  Tensor y =
-      batch_norm(x, gamma, beta, running_mean.on(device), running_var.on(device),
-                 {.eps = options_.eps, .momentum = options_.momentum, .training = training(), .relu = options_.relu});
+  Tensor y = residual ? batch_norm_add(x, *residual, gamma, beta, mean, var, options)
+                      : batch_norm(x, gamma, beta, mean, var, options);
   if (training() && running_mean.places() > 1)
     Buffer::took_in(running_mean, running_var, device, static_cast<double>(x.numel() / x.size(1)));
   return y;

@@ -22,6 +22,8 @@ class BatchNorm2d : public Layer {
   explicit BatchNorm2d(int64_t channels, BatchNormOptions options = {});
   /// Same shape out, channels-last. In training: normalises by the batch and updates the running statistics.
   Tensor forward(const Tensor& x) const override;
+  /// The same with `residual`, of x's shape, added before the ReLU, in one pass: the end of a residual block.
+  Tensor forward(const Tensor& x, const Tensor& residual) const;
   std::string describe() const override;
 
   Parameter weight, bias;            // [C]; undefined unless affine
@@ -29,6 +31,8 @@ class BatchNorm2d : public Layer {
   WEFT_MEMBERS(weight, bias, running_mean, running_var)
 
  private:
+  Tensor normalized(const Tensor& x, const Tensor* residual) const;
+
   BatchNormOptions options_;
 };
 

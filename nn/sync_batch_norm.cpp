@@ -1,11 +1,13 @@
 // With all sums over the ranks' shares, N values per channel, xh = (x - mean) r, r = 1 / sqrt(var + eps):
 //   y = xh gamma + beta, or max(y, 0);   dz = dy, or dy where y > 0
+//   (with a residual e: y = xh gamma + beta + e, and de = dz)
 //   dx = gamma r (dz - sum(dz) / N - xh sum(dz xh) / N),   dgamma_i = sum_i(dz xh),   dbeta_i = sum_i(dz)   (rank i's
 //   own share)
 #include "weft/nn/sync_batch_norm.h"
 
 #include "weft/autograd/joint.h"
 #include "weft/autograd/last_derivative.h"
+#include "weft/autograd/ops/batch_norm_add.h"
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/unary.h"
 #include "weft/autograd/ops/where.h"
@@ -13,6 +15,7 @@
 #include "weft/tensor/collective.h"
 #include "weft/tensor/operators.h"
 #include "weft/tensor/ops/batch_norm.h"
+#include "weft/tensor/ops/batch_norm_add.h"
 
 namespace weft::nn {
 
@@ -24,7 +27,7 @@ double rows_of(const Tensor& x) { return static_cast<double>(x.numel() / x.shape
 
 // One rank's part of the joint work.
 struct Share {
-  Tensor x, gamma, beta, running_mean, running_var;
+  Tensor x, gamma, beta, running_mean, running_var, residual;
   Tensor mean = {}, inverse_std = {}, y = {};
 };
 
@@ -56,7 +59,7 @@ Tensors merge_statistics(std::vector<Share>& shares, double count, double eps, O
 struct Kept {
   Saved x;
   autograd::MaybeSaved gamma;
-  bool has_beta;
+  bool has_beta, has_residual;
   Tensor mean, inverse_std, y;  // y: the output without history, if it has a ReLU
 };
 
@@ -71,12 +74,23 @@ class SyncPullback final : public autograd::Pullback {
       if (!dy[i].defined())
         dy[i] = zeros_like(kept_[i].x.get());  // a rank whose part of the loss does not depend on this
     Tensors dx = autograd::is_recording() ? composed(dy) : fused(dy);
+    if (kept_[0].has_residual) dx = with_residuals(dx, dy);
     for (size_t i = 0; i < dx.size(); ++i)
       if (!wanted[i]) dx[i] = Tensor();
     return dx;
   }
 
  private:
+  // {x, gamma, beta} of each rank, and its residual behind them.
+  Tensors with_residuals(const Tensors& dx, const Tensors& dy) const {
+    Tensors all;
+    for (size_t i = 0; i < dy.size(); ++i) {
+      const Tensor& y = kept_[i].y;
+      all.insert(all.end(), {dx[3 * i], dx[3 * i + 1], dx[3 * i + 2],
+                             y.defined() ? autograd::batch_norm_add_backward(dy[i], y) : dy[i]});
+    }
+    return all;
+  }
   Tensors fused(const Tensors& dy) const {
     Tensors sums, products;
     for (size_t i = 0; i < dy.size(); ++i) {
@@ -160,7 +174,7 @@ std::vector<Tensors> normalize_all(std::span<const Tensors> deposits, const weft
   std::vector<Share> shares;
   double count = 0;
   for (const Tensors& d : deposits) {
-    shares.push_back({d[0], d[1], d[2], d[3], d[4]});
+    shares.push_back({d[0], d[1], d[2], d[3], d[4], d[5]});
     count += rows_of(d[0]);
   }
   WEFT_CHECK(ShapeError, count > 1, "sync_batch_norm: one value per channel over the whole batch in training, share ",
@@ -168,38 +182,56 @@ std::vector<Tensors> normalize_all(std::span<const Tensors> deposits, const weft
   const Tensors variances = merge_statistics(shares, count, options.eps, order);
   Tensors outputs, inputs;
   std::vector<Kept> kept;
+  const bool has_residual = shares[0].residual.defined();
   bool tracked = false;
   for (size_t i = 0; i < shares.size(); ++i) {
     Share& s = shares[i];
     if (s.running_mean.defined())
       ops::batch_norm_update(s.mean, variances[i], count, options.momentum, s.running_mean, s.running_var);
-    s.y = ops::batch_norm_normalize(s.x, s.mean, s.inverse_std, s.gamma, s.beta, options.relu);
+    s.y = has_residual ? ops::batch_norm_add(s.x, s.residual, s.mean, s.inverse_std, s.gamma, s.beta, options.relu)
+                       : ops::batch_norm_normalize(s.x, s.mean, s.inverse_std, s.gamma, s.beta, options.relu);
     outputs.push_back(s.y);
     inputs.insert(inputs.end(), {s.x, s.gamma, s.beta});
-    tracked |= autograd::tracked(s.x, s.gamma, s.beta);
-    kept.push_back({Saved(s.x), autograd::MaybeSaved(s.gamma), s.beta.defined(), s.mean, s.inverse_std,
+    if (has_residual) inputs.push_back(s.residual);
+    tracked |= autograd::tracked(s.x, s.gamma, s.beta, s.residual);
+    kept.push_back({Saved(s.x), autograd::MaybeSaved(s.gamma), s.beta.defined(), has_residual, s.mean, s.inverse_std,
                     options.relu ? s.y.detach() : Tensor()});
   }
   if (tracked)
     autograd::record_pullback("sync_batch_norm", outputs, inputs,
                               std::make_unique<SyncPullback>(std::move(kept), count, options.eps, order),
-                              autograd::JointRanks::alike(group, 1, 3));
+                              autograd::JointRanks::alike(group, 1, has_residual ? 4 : 3));
   std::vector<Tensors> results;
   for (const Tensor& y : outputs) results.push_back({y});
   return results;
+}
+
+// `residual` may be undefined, on all ranks alike.
+Tensor meet(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
+            const Tensor& running_mean, const Tensor& running_var, const weft::BatchNormOptions& options) {
+  const RankContext rank = current_rank();
+  WEFT_CHECK(DtypeError, !gamma.defined() || gamma.dtype() == DType::f64 || x.dtype() != DType::f64,
+             "sync_batch_norm: float64 data with a ", gamma.dtype(), " weight; convert one");
+  WEFT_CHECK(ShapeError, x.rank() >= 2, "sync_batch_norm: expected [N, C] or [N, C, d…], got shape ", x.shape());
+  const std::string what = weft::detail::concat(residual.defined() ? "sync_batch_norm_add " : "sync_batch_norm ",
+                                                x.dtype(), "[", x.shape()[1], "]");
+  return rank.group->meet(rank.rank, what, {x, gamma, beta, running_mean, running_var, residual},
+                          [&](std::span<const Tensors> all) { return normalize_all(all, options, *rank.group); })[0];
 }
 
 }  // namespace
 
 Tensor sync_batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& running_mean,
                        const Tensor& running_var, const weft::BatchNormOptions& options) {
-  const RankContext rank = current_rank();
-  WEFT_CHECK(DtypeError, !gamma.defined() || gamma.dtype() == DType::f64 || x.dtype() != DType::f64,
-             "sync_batch_norm: float64 data with a ", gamma.dtype(), " weight; convert one");
-  WEFT_CHECK(ShapeError, x.rank() >= 2, "sync_batch_norm: expected [N, C] or [N, C, d…], got shape ", x.shape());
-  const std::string what = weft::detail::concat("sync_batch_norm ", x.dtype(), "[", x.shape()[1], "]");
-  return rank.group->meet(rank.rank, what, {x, gamma, beta, running_mean, running_var},
-                          [&](std::span<const Tensors> all) { return normalize_all(all, options, *rank.group); })[0];
+  return meet(x, {}, gamma, beta, running_mean, running_var, options);
+}
+
+Tensor sync_batch_norm_add(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
+                           const Tensor& running_mean, const Tensor& running_var,
+                           const weft::BatchNormOptions& options) {
+  WEFT_CHECK(ShapeError, residual.shape() == x.shape(), "sync_batch_norm_add: the residual has shape ",
+             residual.shape(), ", the input ", x.shape(), "; they must agree");
+  return meet(x, residual, gamma, beta, running_mean, running_var, options);
 }
 
 }  // namespace weft::nn

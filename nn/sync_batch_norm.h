@@ -12,5 +12,9 @@ namespace weft::nn {
 /// batch, CommError where ranks do not meet.
 Tensor sync_batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& running_mean,
                        const Tensor& running_var, const weft::BatchNormOptions& options);
+/// The same with the rank's residual, of its x's shape, added before the ReLU.
+Tensor sync_batch_norm_add(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
+                           const Tensor& running_mean, const Tensor& running_var,
+                           const weft::BatchNormOptions& options);
 
 }  // namespace weft::nn

@@ -3,9 +3,7 @@
 #include <array>
 
 #include "weft/autograd/ops/avg_pool2d.h"
-#include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/max_pool2d.h"
-#include "weft/autograd/ops/unary.h"
 #include "weft/nn/activation.h"
 #include "weft/nn/init.h"
 
@@ -67,11 +65,11 @@ ResidualBlock::ResidualBlock(const Shape& shape, const ResNetOptions& options)
     : conv1_(shape.in, shape.width, shape.bottleneck ? conv1x1() : conv3x3(shape.stride, shape.dilation)),
       bn1_(shape.width, {.relu = true, .sync = options.sync}),
       conv2_(shape.width, shape.width, conv3x3(shape.bottleneck ? shape.stride : 1, shape.dilation)),
-      bn2_(shape.width, {.relu = shape.bottleneck, .sync = options.sync}) {
+      bn2_(shape.width, {.relu = true, .sync = options.sync}) {
   const int64_t out = shape.bottleneck ? 4 * shape.width : shape.width;
   if (shape.bottleneck) {
     conv3_.emplace(shape.width, out, conv1x1());
-    bn3_.emplace(out, nn::BatchNormOptions{.sync = options.sync});
+    bn3_.emplace(out, nn::BatchNormOptions{.relu = true, .sync = options.sync});
   }
   if (shape.stride != 1 || shape.in != out) {
     nn::Sequential& down = downsample_.emplace();
@@ -83,9 +81,10 @@ ResidualBlock::ResidualBlock(const Shape& shape, const ResNetOptions& options)
 }
 
 Tensor ResidualBlock::forward(const Tensor& x) const {
-  Tensor y = bn2_(conv2_(bn1_(conv1_(x))));
-  if (conv3_) y = (*bn3_)((*conv3_)(y));
-  return relu(y + (downsample_ ? (*downsample_)(x) : x));
+  Tensor y = conv2_(bn1_(conv1_(x)));
+  if (conv3_) y = (*conv3_)(bn2_(y));
+  const Tensor shortcut = downsample_ ? (*downsample_)(x) : x;
+  return (bn3_ ? *bn3_ : bn2_).forward(y, shortcut);  // normalised, added, ReLU: one pass
 }
 
 void ResidualBlock::list_members(nn::MemberList& list) {
