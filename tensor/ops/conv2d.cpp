@@ -1,8 +1,10 @@
 #include "weft/tensor/ops/conv2d.h"
 
+#include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/fill.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/matmul.h"
+#include "weft/tensor/ops/view.h"
 #include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
 
@@ -97,6 +99,47 @@ Tensor packed(const Tensor& x) { return contiguous(x, Layout::channels_last); }
 
 void run(const Conv2dArgs& args, Device device) { conv2d_kernel(args, current_stream(device)); }
 
+// The taps of an axis of the filter that ever meet the image, first … last - 1, with the padding that they need.
+struct Taps {
+  int64_t first, last, before, after;
+};
+
+// A tap meets rows from p * dilation - before on, one for each output. Taps at both ends that only meet padding are
+// left out, as long as what remains is a convolution with padding and as many outputs.
+Taps live_taps(int64_t taps, int64_t extent, int64_t outputs, int64_t stride, int64_t dilation, int64_t before,
+               int64_t after) {
+  Taps live{0, taps, before, after};
+  const int64_t span = (outputs - 1) * stride;  // from the first output's row to the last one's
+  while (live.last - live.first > 1 && span - live.before < 0 && live.before >= dilation)
+    ++live.first, live.before -= dilation;
+  while (live.last - live.first > 1 && (live.last - live.first - 1) * dilation - live.before >= extent) --live.last;
+  const int64_t needed = span + (live.last - live.first - 1) * dilation + 1 - extent - live.before;
+  if (needed < 0) return {0, taps, before, after};
+  live.after = needed;
+  return live;
+}
+
+// The part of a filter that meets the image. Wide dilations on small images, as in DeepLabV3's head, leave the middle
+// tap alone.
+struct LivePart {
+  Taps h, w;
+  bool whole;
+
+  explicit LivePart(const Conv2dArgs& a)
+      : h(live_taps(a.kh, a.h, a.oh, a.stride_h, a.dilation_h, a.top, a.bottom)),
+        w(live_taps(a.kw, a.w, a.ow, a.stride_w, a.dilation_w, a.left, a.right)),
+        whole(h.last - h.first == a.kh && w.last - w.first == a.kw) {}
+
+  Tensor of(const Tensor& filter) const {
+    return whole ? filter : slice(slice(filter, 2, h.first, h.last), 3, w.first, w.last);
+  }
+  void restrict(Conv2dArgs& a) const {
+    if (whole) return;
+    a.kh = h.last - h.first, a.top = h.before, a.bottom = h.after;
+    a.kw = w.last - w.first, a.left = w.before, a.right = w.after;
+  }
+};
+
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dGeometry& geometry) {
@@ -112,7 +155,9 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2d
   }
   Tensor y = empty_images(output_shape(args), x);
   if (y.numel() == 0) return y;
-  const Tensor images = packed(x), filter = packed(w);
+  const LivePart live(args);
+  live.restrict(args);
+  const Tensor images = packed(x), filter = packed(live.of(w));
   args.x_data = images.raw();
   args.w_data = filter.raw();
   args.y_data = y.raw();
@@ -128,7 +173,9 @@ Tensor conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_s
   check_output(operation, dy, args);
   Tensor dx = empty_images(x_shape, dy);
   if (dx.numel() == 0) return dx;
-  const Tensor gradient = packed(dy), filter = packed(w);
+  const LivePart live(args);
+  live.restrict(args);
+  const Tensor gradient = packed(dy), filter = packed(live.of(w));
   args.x_data = dx.raw();
   args.w_data = filter.raw();
   args.y_data = gradient.raw();
@@ -143,16 +190,18 @@ Tensor conv2d_weight_gradient(const Tensor& x, const Tensor& dy, const Shape& w_
   Conv2dArgs args = arguments(operation, ConvPass::filter, x.dtype(), x.shape(), w_shape, geometry);
   check_output(operation, dy, args);
   Tensor dw = empty_images(w_shape, x);
-  if (args.n == 0) {
-    fill(dw, 0);
-    return dw;
-  }
+  const LivePart live(args);
+  if (args.n == 0 || !live.whole) fill(dw, 0);
+  if (args.n == 0) return dw;
+  live.restrict(args);
+  const Tensor part = live.whole ? dw : empty_images({args.o, w_shape[1], args.kh, args.kw}, x);
   const Tensor images = packed(x), gradient = packed(dy);
   args.x_data = images.raw();
-  args.w_data = dw.raw();
+  args.w_data = part.raw();
   args.y_data = gradient.raw();
   profile_work_as(operation, conv2d_kernel, images, gradient, dw);
   run(args, x.device());
+  if (!live.whole) copy(live.of(dw), part);
   return dw;
 }
 

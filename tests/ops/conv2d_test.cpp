@@ -101,6 +101,15 @@ OP_TABLE(conv2d) {
   add(op, "depthwise, two per channel", input({2, 3, 5, 4}), input({6, 1, 3, 3}), {.padding = 1, .groups = 3});
   add(op, "depthwise, stride 2, dilation 2", input({1, 16, 7, 6}), input({16, 1, 3, 3}),
       {.stride = 2, .padding = 2, .dilation = 2, .groups = 16});
+  add(op, "dilation beyond the image", input({2, 3, 4, 5}), input({4, 3, 3, 3}), {.padding = 6, .dilation = 6}, true);
+  add(op, "dilation beyond the height", input({1, 2, 5, 4}), input({2, 2, 3, 3}),
+      {.padding = {6, 2}, .dilation = {6, 2}});
+  add(op, "dilation beyond the image, stride 2", input({1, 2, 6, 5}), input({2, 2, 3, 3}),
+      {.stride = 2, .padding = 7, .dilation = 7});
+  add(op, "dilation beyond one side", input({1, 2, 4, 6}), input({2, 2, 3, 3}),
+      {.padding = {8, 1, 2, 2}, .dilation = {4, 2}}, true);
+  add(op, "two taps of five on each side beyond the image", input({1, 4, 4, 5}), input({2, 2, 5, 3}),
+      {.padding = {8, 1}, .dilation = {4, 1}, .groups = 2});
   add(op, "whole numbers", whole({2, 16, 6, 6}), whole({8, 16, 3, 3}), {.padding = 1}, false, {.exact = true});
   add(op, "whole numbers, 17 channels", whole({1, 17, 5, 5}), whole({9, 17, 3, 3}), {.padding = 1}, false,
       {.dtypes = {DType::f64, DType::f32}, .exact = true});
