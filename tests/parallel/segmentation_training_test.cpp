@@ -1,4 +1,5 @@
-// A segmentation net with an auxiliary head, its mixed loss, ignored labels and dropout: the same on 1 and 2 devices.
+// A segmentation net with an auxiliary head, its mixed loss, ignored labels and dropout: the same on 1, 2 and 3
+// devices.
 #include <doctest/doctest.h>
 
 #include "weft/nn/loss.h"
@@ -46,11 +47,17 @@ Steps train(models::SegmentationHead head, const std::vector<Device>& devices, d
 
 }  // namespace
 
-TEST_CASE("segmentation training: FCN and PSPNet with auxiliary heads take the same steps on 1 and 2 devices") {
-  for (const models::SegmentationHead head : {models::SegmentationHead::fcn, models::SegmentationHead::psp}) {
-    const Steps one = train(head, {Device("cpu:0")}, 0.4), two = train(head, {Device("cpu:0"), Device("cpu:1")}, 0.4);
-    for (size_t i = 0; i < 2; ++i) CHECK(two.losses[i] == doctest::Approx(one.losses[i]).epsilon(1e-4));
-    for (size_t i = 0; i < one.last.size(); ++i) CHECK(two.last[i] == doctest::Approx(one.last[i]).epsilon(1e-3));
+TEST_CASE("segmentation training: all heads with auxiliary ones take the same steps on 1, 2 and 3 devices") {
+  using enum models::SegmentationHead;
+  for (const models::SegmentationHead head : {fcn, psp, deeplab}) {
+    CAPTURE(static_cast<int>(head));
+    const Steps one = train(head, {Device("cpu:0")}, 0.4);
+    for (const std::vector<Device>& devices :
+         {std::vector<Device>{"cpu:0", "cpu:1"}, std::vector<Device>{"cpu:0", "cpu:1", "cpu:2"}}) {
+      const Steps several = train(head, devices, 0.4);
+      for (size_t i = 0; i < 2; ++i) CHECK(several.losses[i] == doctest::Approx(one.losses[i]).epsilon(1e-4));
+      for (size_t i = 0; i < one.last.size(); ++i) CHECK(several.last[i] == doctest::Approx(one.last[i]).epsilon(1e-3));
+    }
     const Steps other = train(head, {Device("cpu:0")}, 0);
     CHECK(other.losses[0] < 0.9 * one.losses[0]);  // the auxiliary loss counts
   }

@@ -23,23 +23,23 @@ SegmentationNetOptions options_of(SegmentationHead head, ResNetVariant variant, 
   return {.head = head, .aux = aux, .backbone = {.depth = depth, .variant = variant}};
 }
 
-// "64x3x7x7" or "scalar" by name, as tests/golden/torchvision_keys/NAME.txt lists them; without the counters that weft
+// "float32 64x3x7x7" by name, as tests/golden/torchvision_keys/NAME.txt lists them; without the counters that weft
 // does not keep.
 std::map<std::string, std::string> listed(const std::string& name) {
   std::ifstream in(test::source_path("tests/golden/torchvision_keys/" + name + ".txt"));
   std::map<std::string, std::string> keys;
   std::string key, dtype, shape;
   while (in >> key >> dtype >> shape)
-    if (key.find("num_batches_tracked") == std::string::npos) keys[key] = shape;
+    if (key.find("num_batches_tracked") == std::string::npos) keys[key] = dtype + " " + shape;
   return keys;
 }
 
 std::map<std::string, std::string> keys_of(const nn::Module& net) {
   std::map<std::string, std::string> keys;
   const auto add = [&](const nn::Placed& value) {
-    std::string text;
-    for (const int64_t extent : value.shape()) text += (text.empty() ? "" : "x") + std::to_string(extent);
-    keys[value.name()] = text;
+    std::string shape;
+    for (const int64_t extent : value.shape()) shape += (shape.empty() ? "" : "x") + std::to_string(extent);
+    keys[value.name()] = weft::detail::concat(value.dtype(), " ", shape);
   };
   for (const nn::Parameter& p : net.parameters()) add(p);
   for (const nn::Buffer& b : net.buffers()) add(b);
@@ -48,7 +48,7 @@ std::map<std::string, std::string> keys_of(const nn::Module& net) {
 
 }  // namespace
 
-TEST_CASE("segmentation nets: torchvision's parameters, by name, shape and number") {
+TEST_CASE("segmentation nets: torchvision's parameters, by name, dtype, shape and number") {
   const SegmentationNet fcn(options_of(SegmentationHead::fcn, ResNetVariant::v1b));
   CHECK(fcn.parameter_count() == 35322218);
   CHECK(listed("fcn_resnet50").size() == 279);
