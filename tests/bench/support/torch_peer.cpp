@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -61,7 +62,11 @@ TorchPeer::~TorchPeer() {
 bool TorchPeer::available() const { return state_->available; }
 const std::string& TorchPeer::version() const { return state_->version; }
 
-double TorchPeer::seconds(const std::string& name, int times) {
+double TorchPeer::seconds(const std::string& name, int times) { return ask(name, times); }
+
+double TorchPeer::peak_memory() { return std::max(0.0, ask("peak memory", 1)); }
+
+double TorchPeer::ask(const std::string& name, int times) {
   if (!available()) return -1;
   std::fprintf(state_->to, "%s\t%d\n", name.c_str(), times);
   std::fflush(state_->to);

@@ -24,8 +24,12 @@ class TorchPeer {
   const std::string& version() const;
   /// Seconds of one call of a case, over `times` calls; negative if the script has no such case.
   double seconds(const std::string& name, int times);
+  /// The most memory that its process has had resident, in bytes; 0 where it is not known.
+  double peak_memory();
 
  private:
+  double ask(const std::string& name, int times);
+
   struct State;
   std::unique_ptr<State> state_;
 };

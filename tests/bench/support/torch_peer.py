@@ -1,5 +1,7 @@
-"""Answers "CASE<tab>TIMES" lines with the seconds of one call of that case; -1 if there is none. Argument: threads."""
+"""Answers "CASE<tab>TIMES" lines with the seconds of one call of that case, -1 if there is none, and the line "peak memory" with
+the most bytes that this process has had resident. Argument: threads."""
 import os
+import resource
 import sys
 import time
 
@@ -87,6 +89,32 @@ def fcn():
     return run
 
 
+def deeplab():
+    """One training step of torchvision's DeepLabV3-ResNet50 with its auxiliary head on 4x3x128x128."""
+    from torchvision.models import segmentation
+    torch.manual_seed(0)
+    net = segmentation.deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=21, aux_loss=True)
+    net = net.to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
+    x = torch.randn(4, 3, 128, 128).contiguous(memory_format=torch.channels_last)
+    y = torch.randint(0, 21, (4, 128, 128))
+
+    def run():
+        optimizer.zero_grad()
+        logits = net(x)
+        (F.cross_entropy(logits["out"], y) + 0.4 * F.cross_entropy(logits["aux"], y)).backward()
+        optimizer.step()
+    return run
+
+
+def missing(case):
+    """-1 as the answer where torchvision is not installed."""
+    try:
+        return case()
+    except ImportError:
+        return None
+
+
 wide = (16 * M,)
 rows = (8192, 1000)
 image = (8, 64, 64, 64)
@@ -118,17 +146,21 @@ cases = {
     "product 512": lambda: forward(torch.matmul, (512, 512), (512, 512)),
     "conv 4x64x56x56": lambda: both(lambda x, w: F.conv2d(x, w, padding=1), (4, 64, 56, 56), (64, 64, 3, 3), last=True),
     "fcn step": fcn,
+    "deeplab step": lambda: missing(deeplab),
 }
 ready = {}
 for line in sys.stdin:
     name, times = line.rstrip("\n").split("\t")
-    if name not in cases:
+    if name not in ready and name in cases:
+        ready.clear()
+        ready[name] = cases[name]()
+        if ready[name]:
+            ready[name]()
+    if name == "peak memory":
+        out.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}\n")
+    elif not ready.get(name):
         out.write("-1\n")
     else:
-        if name not in ready:
-            ready.clear()
-            ready[name] = cases[name]()
-            ready[name]()
         start = time.perf_counter()
         for _ in range(int(times)):
             ready[name]()
