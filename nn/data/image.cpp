@@ -19,12 +19,4 @@ Image to_rgb(const Image& image) {
   return rgb;
 }
 
-Palette voc_palette() {
-  Palette palette(256, Color{});
-  for (size_t k = 0; k < palette.size(); ++k)
-    for (size_t bit = 0; bit < 8; ++bit)
-      palette[k][bit % 3] = static_cast<uint8_t>(palette[k][bit % 3] | (k >> bit & 1) << (7 - bit / 3));
-  return palette;
-}
-
 }  // namespace weft::data

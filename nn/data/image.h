@@ -1,12 +1,12 @@
 // Pictures and label maps in host memory, read from and written to PNG and JPEG files. Row 0 is the top one.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "weft/nn/data/file.h"
+#include "weft/nn/data/palette.h"
 
 namespace weft::data {
 
@@ -16,9 +16,6 @@ struct Image {
   int64_t height = 0, width = 0, channels = 0;
   std::vector<uint8_t> pixels;
 };
-
-using Color = std::array<uint8_t, 3>;
-using Palette = std::vector<Color>;
 
 /// One class number a pixel: values[y * width + x].
 struct LabelMap {
@@ -44,8 +41,5 @@ LabelMap read_labels(const std::string& path, const Palette& palette = {});
 void write_png(const std::string& path, const Image& image);
 /// With at most 256 colours; a label without one is a ShapeError.
 void write_png(const std::string& path, const LabelMap& labels, const Palette& palette);
-
-/// PASCAL VOC's 256 colours: the bits of a class, from the lowest, go to the top bits of red, green, blue in turn.
-Palette voc_palette();
 
 }  // namespace weft::data

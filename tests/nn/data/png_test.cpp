@@ -117,16 +117,6 @@ TEST_CASE("png: what is written comes back") {
   CHECK(!std::filesystem::exists(scratch.path("labels.png.part")));
 }
 
-TEST_CASE("png: VOC's colours") {
-  const Palette palette = voc_palette();
-  CHECK(palette.size() == 256);
-  CHECK(palette[0] == Color{0, 0, 0});
-  CHECK(palette[3] == Color{128, 128, 0});
-  CHECK(palette[15] == Color{192, 128, 128});
-  CHECK(palette[20] == Color{0, 64, 128});
-  CHECK(palette[255] == Color{224, 224, 192});
-}
-
 TEST_CASE("png: damaged files are refused by name") {
   const Scratch scratch;
   const Bytes whole = png_file(40, 40, 8, grey, std::vector<Bytes>(40, Bytes(40, 9)));
