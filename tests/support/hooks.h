@@ -13,8 +13,8 @@ std::string weft_test_after_case() __attribute__((weak));
 namespace weft::test {
 /// True in a program whose CUDA devices are simulated.
 inline bool simulated() { return weft_test_after_case != nullptr; }
-/// WEFT_DEVICE=cuda in the environment: a run on a GPU leaves out what the CPU alone computes, and makes tensors for
-/// which a test names no device on cuda:0.
+/// WEFT_DEVICE=cuda in the environment: the op table and tests that run on a list of devices leave out the CPU, which
+/// other runs test. Tests that name no device stay on the CPU.
 bool on_cuda_alone();
 /// True if a CUDA device, real or simulated, is there. If not, the skip is counted and announced at the end.
 bool cuda_or_skip();

@@ -99,7 +99,6 @@ int main(int argc, char** argv) {
                 why_unavailable(DeviceType::cuda).c_str());
     return 1;
   }
-  const DeviceGuard guard(test::on_cuda_alone() ? Device("cuda:0") : current_device());
   test::register_rows();
   const int result = context.run();
   if (context.shouldExit()) return result;
