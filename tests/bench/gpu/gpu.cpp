@@ -43,7 +43,6 @@ struct Work {
   double bytes = 0, operations = 0;
   Precision precision = f32;
   bool compiled = false;  // torch.compile has something to fuse
-  bool pytorch_alone = false;
 };
 
 class Table {
@@ -72,15 +71,14 @@ class Table {
     std::vector<double> own, eager, compiled, ratios;
     const std::string spec = work.spec + " dtype=" + work.precision.name;
     const bool compile = work.compiled && elapsed() < settings_.limit / 2;
-    const int times = work.pytorch_alone ? 0 : settings_.tiny ? 1 : repetitions([&] { run(), wait(); }, 0.04);
-    const int torch_times = times > 0 ? times : 3;
+    const int times = settings_.tiny ? 1 : repetitions([&] { run(), wait(); }, 0.04);
     for (int round = 0; round < settings_(5, 1); ++round) {
-      if (times > 0) own.push_back(time_of(run, times));
-      eager.push_back(torch_.seconds(spec, torch_times));
-      if (compile) compiled.push_back(torch_.seconds(spec + " mode=compiled", torch_times));
-      if (times > 0 && eager.back() > 0) ratios.push_back(own.back() / eager.back());
+      own.push_back(time_of(run, times));
+      eager.push_back(torch_.seconds(spec, times));
+      if (compile) compiled.push_back(torch_.seconds(spec + " mode=compiled", times));
+      if (eager.back() > 0) ratios.push_back(own.back() / eager.back());
     }
-    print(work, own.empty() ? -1 : median(own), median(eager), compiled.empty() ? -1 : median(compiled),
+    print(work, median(own), median(eager), compiled.empty() ? -1 : median(compiled),
           ratios.empty() ? -1 : median(ratios));
   }
 
@@ -347,10 +345,12 @@ void step_rows(Table& table, const Settings& size, const std::string& name, cons
                const Tensor& labels, double operations) {
   net.to(size.device);
   parallel::Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1e-4, .momentum = 0.9}));
+  bool reduced = false;
   const auto step = [&] {
     Tensor loss;
     {
       const autograd::Record record;
+      const autograd::Autocast autocast(DType::bf16, {.enabled = reduced});
       const auto [main, aux] = net.forward(x);
       loss = cross_entropy(main, labels);
       if (aux.defined()) loss = loss + 0.4 * cross_entropy(aux, labels);
@@ -359,12 +359,12 @@ void step_rows(Table& table, const Settings& size, const std::string& name, cons
     trainer.step();
   };
   for (const Precision& precision : {f32, tf32, bf16}) {
+    reduced = precision.dtype == DType::bf16;
     const Work work{.name = text("step ", name, " ", x.size(0), "x3x", x.size(2), "² ", precision.name),
                     .spec = text("step net=", name, " n=", x.size(0), " size=", x.size(2)),
                     .operations = operations * static_cast<double>(x.size(0)),
                     .precision = precision,
-                    .compiled = !std::strcmp(precision.name, "tf32"),
-                    .pytorch_alone = !std::strcmp(precision.name, "bf16")};
+                    .compiled = !std::strcmp(precision.name, "tf32")};
     table.row(work, step);
     if (!std::strcmp(precision.name, "tf32")) {
       table.memory_row(work, step);
