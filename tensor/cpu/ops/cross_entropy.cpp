@@ -1,3 +1,5 @@
+// The loss, its gradient and the gradient of that: three passes over the same rows and tiles, in one file for what they
+// share.
 #include "weft/tensor/ops/cross_entropy.h"
 
 #include "weft/tensor/cpu/exp_rows.h"
