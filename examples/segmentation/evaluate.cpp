@@ -66,7 +66,7 @@ int run(Options& options) {
     const data::Sample sample = dataset.sample(static_cast<size_t>(i));
     const Tensor labels = tensor(sample.labels, {1, sample.height, sample.width}, trained.device);
     metric.update(classes_of(trained, sample, options.use), labels);
-    progress.show(i + 1, sample.name);
+    progress.show(i + 1, sample.name + "  " + speed(i + 1, progress.seconds()));
   }
   std::vector<std::string> names = dataset.classes();
   for (int64_t c = static_cast<int64_t>(names.size()); c < trained.classes; ++c)

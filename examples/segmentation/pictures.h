@@ -31,11 +31,11 @@ inline void paste(data::Image& picture, int64_t top, int64_t left, const data::I
                 &picture.pixels[static_cast<size_t>(((top + y) * picture.width + left) * 3)]);
 }
 
-// The image with every class but 0 in its colour, half transparent; 255 is white.
+// The image with every class in its colour, half transparent, but black ones, which leave it as it is; 255 is white.
 inline data::Image overlay(const data::Image& image, const std::vector<uint8_t>& labels, const data::Palette& palette) {
   data::Image result = image;
   for (size_t i = 0; i < labels.size(); ++i)
-    for (size_t c = 0; labels[i] != 0 && c < 3; ++c) {
+    for (size_t c = 0; (labels[i] == 255 || palette[labels[i]] != data::Color{}) && c < 3; ++c) {
       const int color = labels[i] == 255 ? 255 : palette[labels[i]][c];
       result.pixels[3 * i + c] = static_cast<uint8_t>((image.pixels[3 * i + c] * 9 + color * 11) / 20);
     }

@@ -8,7 +8,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <charconv>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -32,6 +36,38 @@ struct TrainOptions {
   std::vector<Device> devices;  // those named, or what there is
 };
 
+// "constant:5,cosine": names, with the epochs that each lasts; 0 where none are given, -1 where they are no number.
+struct PhaseName {
+  std::string name;
+  int64_t epochs = 0;
+};
+inline std::vector<PhaseName> phases_of(const std::string& text) {
+  std::vector<PhaseName> phases;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const size_t colon = std::min(part.find(':'), part.size());
+    PhaseName& phase = phases.emplace_back(PhaseName{part.substr(0, colon)});
+    if (colon == part.size()) continue;
+    const char* const end = part.data() + part.size();
+    if (std::from_chars(part.data() + colon + 1, end, phase.epochs).ptr != end) phase.epochs = -1;
+  }
+  return phases;
+}
+// What is wrong with it; empty if nothing is.
+inline std::string phases_error(const std::string& text) {
+  const std::vector<PhaseName> phases = phases_of(text);
+  if (phases.empty()) return "no schedule is named";
+  for (const PhaseName& phase : phases) {
+    if (std::set<std::string>{"poly", "constant", "linear", "step", "cosine"}.count(phase.name) == 0)
+      return "no schedule '" + phase.name + "'; there are poly, constant, linear, step and cosine";
+    const bool last = &phase == &phases.back();
+    if (phase.epochs < 0 || last != (phase.epochs == 0))
+      return last ? "the last schedule goes on to the end; leave its epochs out"
+                  : "'" + phase.name + "' needs its epochs, as in constant:5,cosine";
+  }
+  return "";
+}
+
 inline void add_train(CLI::App& app, Settings& settings, TrainOptions& options) {
   add_net(settings, options.net);
   const CLI::Range positive(int64_t{1}, int64_t{1'000'000'000});
@@ -49,8 +85,11 @@ inline void add_train(CLI::App& app, Settings& settings, TrainOptions& options) 
   settings.add("lr", options.lr, "learning rate, of the backbone where there is one")->check(CLI::NonNegativeNumber);
   settings.add("head-lr-mult", options.head_lr_mult, "factor on it for the heads on a backbone")
       ->check(CLI::NonNegativeNumber);
-  settings.add("schedule", options.schedule, "of the learning rate; poly has power 0.9")
-      ->check(CLI::IsMember({"poly", "constant", "linear", "step", "cosine"}));
+  settings
+      .add("schedule", options.schedule,
+           "of the learning rate: poly (power 0.9), constant, linear, step or cosine; or a sequence such as "
+           "constant:5,cosine, with the epochs of each but the last")
+      ->check([](const std::string& text) { return phases_error(text); });
   settings.add("warm-up", options.warm_up, "steps in which it rises from 0 first")->check(CLI::NonNegativeNumber);
   settings.add("step-epochs", options.step_epochs, "schedule step: a tenth after so many epochs")->check(positive);
   settings.add("weight-decay", options.weight_decay, "of all parameters")->check(CLI::NonNegativeNumber);
@@ -95,12 +134,23 @@ inline autograd::Autocast autocast_of(const TrainOptions& options) {
 
 inline nn::optim::Schedule make_schedule(const TrainOptions& options, int64_t steps_an_epoch) {
   using namespace nn::optim;
-  const int64_t steps = std::max<int64_t>(options.epochs * steps_an_epoch - options.warm_up, 1);
-  Schedule schedule = constant(options.lr);
-  if (options.schedule == "poly") schedule = poly(options.lr, {.steps = steps, .power = 0.9});
-  if (options.schedule == "linear") schedule = linear(options.lr, {.steps = steps});
-  if (options.schedule == "cosine") schedule = cosine(options.lr, {.steps = steps});
-  if (options.schedule == "step") schedule = step(options.lr, options.step_epochs * steps_an_epoch);
+  const auto by_name = [&](const std::string& name, int64_t steps) {
+    if (name == "poly") return poly(options.lr, {.steps = steps, .power = 0.9});
+    if (name == "linear") return linear(options.lr, {.steps = steps});
+    if (name == "cosine") return cosine(options.lr, {.steps = steps});
+    if (name == "step") return step(options.lr, options.step_epochs * steps_an_epoch);
+    return constant(options.lr);
+  };
+  int64_t left = options.epochs * steps_an_epoch - options.warm_up;
+  std::vector<Phase> phases;
+  for (const PhaseName& phase : phases_of(options.schedule)) {
+    const int64_t steps = phase.epochs > 0 ? phase.epochs * steps_an_epoch : std::max<int64_t>(left, 1);
+    phases.push_back({steps, by_name(phase.name, steps)});
+    left -= steps;
+  }
+  const Schedule last = phases.back().schedule;
+  phases.pop_back();
+  const Schedule schedule = phases.empty() ? last : sequence(phases, last);
   return options.warm_up > 0 ? warm_up(options.warm_up, schedule) : schedule;
 }
 

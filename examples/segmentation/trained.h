@@ -9,6 +9,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -99,6 +101,13 @@ inline Trained load_trained(UseOptions& options) {
   complete(options.crop, "crop-size", 480);
   if (options.stride == 0) options.stride = std::max<int64_t>(options.crop * 2 / 3, 1);
   return trained;
+}
+
+// "3.4 images/s"
+inline std::string speed(int64_t images, double seconds) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.1f images/s", static_cast<double>(images) / std::max(seconds, 1e-9));
+  return text;
 }
 
 // The class of every pixel of a picture with values 0 … 255: [1, H, W], on the net's device. Single scale: the whole

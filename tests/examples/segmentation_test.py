@@ -174,6 +174,9 @@ def shapes(root):
 def check_refusals(common, run, whole, cut):
     assert "holds a training already" in call(*common, *run, "--save", whole, code=1)
     assert "--lr is 0.5" in call(train, "--resume", cut, "--lr", 0.5, code=1)
+    for schedule, why in (("cosine:2", "goes on to the end"), ("step,cosine", "needs its epochs"), ("poly:x,cosine", "needs its"),
+                          ("rising", "no schedule 'rising'")):
+        assert why in call(train, "--schedule", schedule, code=105), schedule
 
 
 def check_evaluate(root, best):
@@ -198,12 +201,14 @@ def check_predict(root, best):
         over = png(root / f"seen/p{k}_overlay.png")
         assert over[0] == width and over[1] > height and over[2] == 2, over
     assert "no .png" in call(predict, best, root / "seen/..", code=1)
+    call(predict, best, pictures / "p0.png", "--out", root / "streets", "--device", "cpu:0", "--palette", "cityscapes")
+    assert b"PLTE\x80\x40\x80\xf4\x23\xe8" in (root / "streets/p0.png").read_bytes()
 
 
 def folder(root):
     data = voc_folder(root / "voc")
     common = [train, "--model", "fcn", "--backbone", "resnet18", "--variant", "v1b", "--dataset", data, "--base-size", 64,
-              "--crop-size", 48, "--batch", 1, "--epochs", 2, "--no-wd", "--aux-weight", 0.5, "--schedule", "cosine"]
+              "--crop-size", 48, "--batch", 1, "--epochs", 2, "--no-wd", "--aux-weight", 0.5, "--schedule", "constant:1,cosine"]
     run = ["--devices", "cpu:0", "--log-interval", 1]
     whole, cut = root / "whole", root / "cut"
     text = call(*common, *run, "--save", whole)
@@ -214,12 +219,15 @@ def folder(root):
     assert differences(whole / "last.safetensors", cut / "last.safetensors") == []
     assert "model/aux_classifier.0.weight" in tensors(cut / "last.safetensors")[0]
     check_records(cut, 2, 6)
+    rates = [float(r["lr"]) for r in table(cut) if r["loss"]]
+    assert all(abs(a - b) < 1e-9 for a, b in zip(rates, [1e-3, 1e-3, 1e-3, 1e-3, 5e-4, 0])), rates
 
     text = call(evaluate, cut / "last.safetensors", "--device", "cpu:0")
     assert "3 pictures of" in text and "IoU" in text, text
     score(text)
     image = sorted((data / "JPEGImages").iterdir())[0]
     call(predict, cut / "last.safetensors", image, "--out", root / "seen", "--device", "cpu:0", "--multi-scale", "--scales", 1)
+    assert "only 19 colours" in call(predict, cut / "last.safetensors", image, "--palette", "cityscapes", code=1)
     size = png(root / f"seen/{image.stem}.png")
     masks = data / ("SegmentationClassPNG" if PHOTOGRAPHS.is_dir() else "SegmentationClass")
     assert size == (*png(masks / f"{image.stem}.png")[:2], 3), size
