@@ -234,6 +234,7 @@ TEST_CASE("simulated cuBLAS: a workspace that two streams use at once is reporte
   product_on(stream0, workspace);
   product_on(side, workspace);
   CHECK(reported("no order between operations: cublasGemmEx"));
+  side.synchronize();  // before the workspace is freed on the other stream
 }
 
 TEST_CASE("simulated cuBLAS: memory of another device is reported, and costs the device") {
