@@ -1,4 +1,6 @@
 // Profiles: what they record of one thread and of several, their limit, their table, their trace.
+// One file although it is long: all cases read the same events through the same helpers below, and a trace is checked
+// against the table of the same profile.
 #include "weft/tensor/profile.h"
 
 #include <doctest/doctest.h>

@@ -2,6 +2,8 @@
 // whole training steps; in turn, in one run. Every row has the bytes or operations that it cannot do without and the
 // time that they take at the copy bandwidth and product rate measured first. --tiny runs each row once on small
 // tensors, --device cpu elsewhere than on cuda:0; any other word picks the rows whose name contains it.
+// One file although it is long: a row's weft side, bytes and peer's name belong together, and the rows share the
+// floors.
 #include <cstring>
 #include <ctime>
 #include <map>
