@@ -75,6 +75,12 @@ OP_TABLE(loss_scale) {
           },
           scale)
       .row(
+          "grows", {input({2}).untracked()},
+          [](const Tensors&) {
+            return ops::next_loss_scale(scale_of_4(2), full({}, 0, {.dtype = DType::f64}), 2, 0.5, 3);
+          },
+          expected({2}, {8, 0}), scale)
+      .row(
           "overflow", {input({2}).untracked()}, next_after(1),
           [](const Arrays& v) {
             Array y = v[0];
