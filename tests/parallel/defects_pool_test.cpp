@@ -23,12 +23,11 @@ int odd_ones_fail(int i) {
   return i;
 }
 
-// 0 ends after 1 did.
-struct Overtaking {
-  std::latch second{1};
+// 0 ends once it is told to.
+struct Overtaken {
+  std::latch go{1};
   int operator()(int i) {
-    if (i == 0) second.wait();
-    if (i == 1) second.count_down();
+    if (i == 0) go.wait();
     return i;
   }
 };
@@ -72,12 +71,22 @@ TEST_SUITE("parallel/defects of the pool") {
   }
 
   TEST_CASE("D3 results come in the order of put") {
-    Overtaking first, second;
-    parallel::Parallel<int, int> pool(2, std::ref(first), {.serial_init = false});
-    original::Parallel<int, int> theirs(2, std::ref(second), false);
+    Overtaken slow, their_slow;
+    std::latch done(1);
+    const auto work = [&](int i) {
+      slow(i);
+      if (i == 1) done.count_down();
+      return i;
+    };
+    parallel::Parallel<int, int> pool(2, work, {.serial_init = false});
+    original::Parallel<int, int> theirs(2, std::ref(their_slow), false);
     pool.put(0), pool.put(1), theirs.put(0), theirs.put(1);
+    done.wait();  // 1 is through, 0 is not
+    slow.go.count_down();
     CHECK(pool.get() == 0);
-    CHECK(theirs.get() == 1);
+    CHECK(theirs.get_for(std::chrono::seconds(10)) == 1);
+    their_slow.go.count_down();
+    CHECK(theirs.get() == 0);
   }
 
   TEST_CASE("D4 a pool at module scope lets the process exit") {
