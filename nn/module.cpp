@@ -95,6 +95,12 @@ void Module::to(std::span<const Device> devices) const {
   for (const Buffer& b : buffers()) b.to(devices);
 }
 
+void Module::to(DType dtype) const {
+  for (const Parameter& p : parameters()) p.to(dtype);
+  for (const Buffer& b : buffers())
+    if (is_floating(b.dtype())) b.to(compute_dtype(dtype));
+}
+
 void Module::train(bool flag) {
   apply([flag](Module& module) { module.train_ = flag; });
 }

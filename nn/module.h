@@ -99,6 +99,9 @@ class Module {
   void to(std::span<const Device> devices) const;
   void to(std::initializer_list<Device> devices) const { to(std::span(devices.begin(), devices.size())); }
   void to(Device device) const { to({device}); }
+  /// Converts parameters and floating buffers, which are running statistics and no narrower than float32; see
+  /// Placed::to.
+  void to(DType dtype) const;
   /// The flag of this module and all below; a module trains when this and autograd::is_training() say so.
   void train(bool flag = true);
   void eval() { train(false); }

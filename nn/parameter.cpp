@@ -85,6 +85,24 @@ void Placed::to(std::span<const Device> devices) const {
   s.copies = std::move(next);
 }
 
+void Placed::to(DType dtype) const {
+  WEFT_CHECK(DtypeError, is_floating(dtype), "to: parameter '", name(), "' cannot become ", dtype,
+             "; it needs a floating dtype");
+  if (dtype == this->dtype()) return;
+  settle();
+  State& s = state();
+  std::vector<Copy> next;
+  for (const Copy& copy : s.copies) {
+    const Copy* neighbour = nullptr;
+    for (const Copy& other : next)
+      if (s.shares_value && other.device == copy.device) neighbour = &other;
+    Tensor value = neighbour ? neighbour->value.detach() : ops::cast(copy.value.detach(), dtype);
+    if (s.request != GradReq::null) value.attach_grad(s.request);
+    next.push_back({copy.device, copy.replica, value});
+  }
+  s.copies = std::move(next);
+}
+
 struct Placed::Statistics {
   std::mutex mutex;
   std::weak_ptr<State> mean, variance;

@@ -32,6 +32,9 @@ class Placed {
   void set(const Tensor& value) const;
   /// Moves or adds copies with the values of the first one; repeated devices are ranks on one device.
   void to(std::span<const Device> devices) const;
+  /// Converts every copy; gradients are dropped. Not while a tape or an optimizer holds the old values. Throws
+  /// DtypeError if `dtype` is not floating.
+  void to(DType dtype) const;
   /// Makes one value of copies that differ from rank to rank, as running statistics do that every rank gathers from its
   /// own share (see Buffer::took_in). Called by whoever takes the copies for one value: saving, to(), evaluation. Waits
   /// for the devices if there is anything to merge. Thread-safe.

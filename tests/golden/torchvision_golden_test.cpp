@@ -78,15 +78,19 @@ test::Array some(const Tensor& x) {
   return few;
 }
 
-// Every element within `relative` of `largest`; the whole tensor's norm within `relative` of itself.
-void check_close(const Golden& file, const std::string& name, const test::Array& found, const Tensor& whole,
-                 double relative) {
+// The whole tensor's norm within `relative` of itself.
+void check_norm(const Golden& file, const std::string& name, const Tensor& found, double relative) {
   INFO(name);
-  const test::Array& expected = file.at(name + "/some").values;
-  const double largest = file.at(name + "/largest").values[0], norm = file.at(name + "/norm").values[0];
-  CHECK(test::difference(found, expected, {.absolute = relative * largest}) == "");
-  const Tensor wide = whole.to(DType::f64);
+  const Tensor wide = found.to(DType::f64);
+  const double norm = file.at(name + "/norm").values[0];
   CHECK(std::sqrt(sum(wide * wide).item<double>()) == doctest::Approx(norm).epsilon(relative));
+}
+
+// Every element within `relative` of the largest one.
+void check_elements(const Golden& file, const std::string& name, const test::Array& found, double relative) {
+  INFO(name);
+  const double largest = file.at(name + "/largest").values[0];
+  CHECK(test::difference(found, file.at(name + "/some").values, {.absolute = relative * largest}) == "");
 }
 
 void check_evaluation(const Golden& file, const std::string& name, const models::SegmentationNet& net,
@@ -96,7 +100,8 @@ void check_evaluation(const Golden& file, const std::string& name, const models:
   for (const auto& [head, logits] : {std::pair{"/out", main}, std::pair{"/aux", aux}}) {
     REQUIRE(logits.shape() == Shape{2, classes, x.size(2), x.size(3)});
     const Tensor grid = logits.slice(2, 0, x.size(2), 8).slice(3, 0, x.size(3), 8);
-    check_close(file, name + head, test::to_array(grid), logits, 1e-4);
+    check_elements(file, name + head, test::to_array(grid), 1e-4);
+    check_norm(file, name + head, logits, 1e-4);
   }
 }
 
@@ -108,7 +113,10 @@ void train_without_dropout(models::SegmentationNet& net) {
   }
 }
 
+// Elements in float64 alone: where float32 rounds an input of ReLU to the other side of zero, a few elements of
+// gradients jump by far more than rounding, and which ones depends on the processor.
 void check_training(const Golden& file, const std::string& name, models::SegmentationNet& net, const Tensor& x) {
+  const bool wide = x.dtype() == DType::f64;
   train_without_dropout(net);
   Tensor loss;
   {
@@ -117,21 +125,22 @@ void check_training(const Golden& file, const std::string& name, models::Segment
     loss = nn::MixSoftmaxCrossEntropyLoss(0.4, {.ignore_label = ignore})(main, aux, labels(x.size(2), x.size(3)));
   }
   loss.backward();
-  CHECK(loss.item<float>() == doctest::Approx(file.at(name + "/loss").values[0]).epsilon(1e-4));
+  CHECK(std::abs(loss.item<double>() / file.at(name + "/loss").values[0] - 1) <= (wide ? 1e-7 : 1e-4));
   const std::string gradients = name + "/gradient/", statistics = name + "/statistic/";
   int compared = 0;
   for (const auto& [key, array] : file) {
     if (key.starts_with(gradients) && key.ends_with("/some")) {
       const std::string path = key.substr(0, key.size() - 5);
       const Tensor g = net.parameter(path.substr(gradients.size())).grad_at(0);
-      check_close(file, path, some(g), g, 1e-3);
+      if (wide) check_elements(file, path, some(g), 1e-6);
+      check_norm(file, path, g, wide ? 1e-6 : 1e-3);
       ++compared;
     }
   }
   for (const nn::Buffer& buffer : net.buffers())
     if (const auto found = file.find(statistics + buffer.name()); found != file.end()) {
       INFO(buffer.name());
-      CHECK(test::gradient_difference(some(buffer.at(0)), found->second.values, 1e-4) == "");
+      CHECK(test::gradient_difference(some(buffer.at(0)), found->second.values, wide ? 1e-6 : 1e-4) == "");
       ++compared;
     }
   CHECK(compared == (name == "fcn_resnet50" ? 13 : 19) + 8);
@@ -141,9 +150,11 @@ void check_net(const std::string& name, models::SegmentationHead head) {
   const Golden file = test::read_npz(test::source_path("tests/golden/torchvision.npz"));
   const test::Array& size = file.at(name + "/size").values;
   const Tensor x = picture(static_cast<int64_t>(size[0]), static_cast<int64_t>(size[1]));
-  const auto net = loaded(name, head);
+  const auto net = loaded(name, head), wide = loaded(name, head);
   check_evaluation(file, name, *net, x);
   check_training(file, name, *net, x);
+  wide->to(DType::f64);
+  check_training(file, name, *wide, x.to(DType::f64));
 }
 
 }  // namespace

@@ -82,6 +82,22 @@ TEST_SUITE("nn/module") {
     CHECK(norm.running_mean.at(0).raw() != norm.running_mean.at(1).raw());
   }
 
+  TEST_CASE("to(dtype) converts all copies; running statistics stay float32 at least") {
+    nn::BatchNorm2d norm(2);
+    norm.to({"cpu:0", "cpu:0", "cpu:1"});
+    norm.to(DType::f64);
+    for (int i = 0; i < 3; ++i) CHECK(norm.weight.at(i).dtype() == DType::f64);
+    CHECK(norm.weight.at(0).raw() == norm.weight.at(1).raw());
+    CHECK(norm.running_var.dtype() == DType::f64);
+    CHECK(norm.weight.at(1).requires_grad());
+    CHECK(norm.forward(ones({2, 2, 1, 1}, {.dtype = DType::f64})).dtype() == DType::f64);
+    norm.to(DType::bf16);
+    CHECK(norm.weight.dtype() == DType::bf16);
+    CHECK(norm.running_var.dtype() == DType::f32);
+    CHECK_THROWS_WITH_AS(norm.to(DType::i64), "to: parameter 'weight' cannot become int64; it needs a floating dtype",
+                         DtypeError);
+  }
+
   TEST_CASE("training needs the module's flag and the thread's") {
     Net net;
     CHECK_FALSE(net.stem.norm.training());
