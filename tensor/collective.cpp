@@ -199,8 +199,8 @@ bool Communicator::reduce(std::span<const Tensor>, Tensor&) { return false; }
 bool Communicator::all_gather(std::span<const Tensor>, std::span<Tensor>) { return false; }
 void Communicator::finish(std::span<const Device>) {}
 
-void register_communicator(DeviceType type, Communicator* communicator) noexcept {
-  communicators[static_cast<size_t>(type)].store(communicator, std::memory_order_release);
+Communicator* register_communicator(DeviceType type, Communicator* communicator) noexcept {
+  return communicators[static_cast<size_t>(type)].exchange(communicator, std::memory_order_acq_rel);
 }
 bool has_communicator(DeviceType type) noexcept { return communicator_of(type) != nullptr; }
 int64_t collectives_taken(DeviceType type) noexcept {

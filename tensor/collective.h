@@ -27,7 +27,8 @@ class Communicator {
   /// See finish_collectives.
   virtual void finish(std::span<const Device> devices);
 };
-void register_communicator(DeviceType type, Communicator* communicator) noexcept;
+/// Returns the one that was there before, if any.
+Communicator* register_communicator(DeviceType type, Communicator* communicator) noexcept;
 bool has_communicator(DeviceType type) noexcept;
 /// How many collectives the communicators of this type have taken so far.
 int64_t collectives_taken(DeviceType type) noexcept;

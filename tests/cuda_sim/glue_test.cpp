@@ -14,6 +14,21 @@ std::string weft_test_after_case() {
   return text;
 }
 
+void weft_test_fail_allocations(int device, int64_t nth, int64_t count) {
+  weft::sim::clear_faults();
+  weft::sim::inject({.kind = weft::sim::FaultKind::malloc,
+                     .device = device,
+                     .nth = nth,
+                     .count = count,
+                     .code = cudaErrorMemoryAllocation});
+}
+
+int64_t weft_test_failed_allocations() {
+  const int64_t failed = weft::sim::fired(weft::sim::FaultKind::malloc);
+  weft::sim::clear_faults();
+  return failed;
+}
+
 namespace {
 
 struct Listener : doctest::IReporter {

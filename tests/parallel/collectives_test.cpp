@@ -82,12 +82,12 @@ TEST_SUITE("parallel/collectives") {
   }
 
   TEST_CASE("one device, one tensor: results are new tensors") {
-    const Tensor x = ones({2});
-    const PerDevice<Tensor> one({"cpu:0"}, {x});
-    CHECK(scatter(x, cpus(1))[0].raw() != x.raw());
-    CHECK(gather(one, "cpu:0").raw() != x.raw());
-    CHECK(broadcast(x, cpus(1))[0].raw() != x.raw());
-    CHECK(reduce(one, "cpu:0").raw() != x.raw());
+    const Tensor x = ones({2}, {.device = device_here(0)});
+    const PerDevice<Tensor> one(devices_here(1), {x});
+    CHECK(scatter(x, devices_here(1))[0].raw() != x.raw());
+    CHECK(gather(one, device_here(0)).raw() != x.raw());
+    CHECK(broadcast(x, devices_here(1))[0].raw() != x.raw());
+    CHECK(reduce(one, device_here(0)).raw() != x.raw());
     CHECK(all_reduce(one)[0].raw() != x.raw());
     CHECK(all_gather(one)[0].raw() != x.raw());
     CHECK(reduce_scatter(one, {2})[0].raw() != x.raw());
@@ -95,7 +95,6 @@ TEST_SUITE("parallel/collectives") {
 
   TEST_CASE("first and second gradients of each") {
     for (const DeviceType type : kinds(3)) {
-      if (type == DeviceType::cuda && simulated()) continue;  // float64 differences: minutes; values are above
       const auto devices = devices_of(type, 3);
       const std::vector<int64_t> uneven{2, 0, 1};
       const Tensors three{f64({2, 2}), f64({2, 2}), f64({2, 2})};
@@ -115,11 +114,12 @@ TEST_SUITE("parallel/collectives") {
   }
 
   TEST_CASE("each is one node, also when only some outputs are used") {
-    Tensor a = ones({2}).attach_grad(), b = ones({2}, {.device = "cpu:1"}).attach_grad();
+    const DeviceGuard here(device_here(0));
+    Tensor a = ones({2}).attach_grad(), b = ones({2}, {.device = device_here(1)}).attach_grad();
     Tensor loss;
     {
       const autograd::Record record;
-      const auto y = all_reduce(PerDevice<Tensor>({"cpu:0", "cpu:1"}, {a, b}));
+      const auto y = all_reduce(PerDevice<Tensor>(devices_here(2), {a, b}));
       const auto node = autograd::as_node(y[0].impl().slot);
       CHECK(node.raw() == autograd::as_node(y[1].impl().slot).raw());
       CHECK(node->outputs() == 2);
@@ -135,25 +135,28 @@ TEST_SUITE("parallel/collectives") {
 
   TEST_CASE("nothing is recorded without need") {
     const Tensor x = ones({2});
-    CHECK_FALSE(broadcast(x, cpus(2))[0].requires_grad());
+    CHECK_FALSE(broadcast(x, devices_here(2))[0].requires_grad());
     const autograd::Record record;
-    CHECK_FALSE(broadcast(x, cpus(2))[0].requires_grad());
-    CHECK(reduce(broadcast(arange(0, 3, 1, {.dtype = DType::i64}), cpus(2)), "cpu:0").dtype() == DType::i64);
+    CHECK_FALSE(broadcast(x, devices_here(2))[0].requires_grad());
+    CHECK(reduce(broadcast(arange(0, 3, 1, {.dtype = DType::i64}), devices_here(2)), device_here(0)).dtype() ==
+          DType::i64);
   }
 
   TEST_CASE("errors name ranks and extents") {
-    const PerDevice<Tensor> shapes(cpus(2), {ones({2}), ones({3}, {.device = "cpu:1"})});
+    const DeviceGuard here(device_here(0));
+    const PerDevice<Tensor> shapes(devices_here(2), {ones({2}), ones({3}, {.device = device_here(1)})});
     CHECK(text_of([&] { all_reduce(shapes); }) == "all_reduce: rank 0 has shape [2], rank 1 [3]");
-    CHECK(text_of([&] { reduce(shapes, "cpu:0"); }) == "reduce: rank 0 has shape [2], rank 1 [3]");
-    const PerDevice<Tensor> dtypes(cpus(2), {ones({2}), ones({2}, {.dtype = DType::f64, .device = "cpu:1"})});
+    CHECK(text_of([&] { reduce(shapes, device_here(0)); }) == "reduce: rank 0 has shape [2], rank 1 [3]");
+    const PerDevice<Tensor> dtypes(devices_here(2),
+                                   {ones({2}), ones({2}, {.dtype = DType::f64, .device = device_here(1)})});
     CHECK(text_of([&] { all_gather(dtypes); }) == "all_gather: rank 0 has float32, rank 1 float64");
     CHECK(text_of([] {
-            scatter(ones({4}), cpus(2), {1, 2});
+            scatter(ones({4}), devices_here(2), {1, 2});
           }) == "scatter: extents add up to 3, axis 0 of shape [4] does not");
-    CHECK(text_of([] { scatter(ones({4}), cpus(2), {4}); }) == "scatter: 1 extents for 2 devices");
-    CHECK(text_of([] { scatter(ones({4}), cpus(2), {5, -1}); }) == "scatter: a part of extent -1");
+    CHECK(text_of([] { scatter(ones({4}), devices_here(2), {4}); }) == "scatter: 1 extents for 2 devices");
+    CHECK(text_of([] { scatter(ones({4}), devices_here(2), {5, -1}); }) == "scatter: a part of extent -1");
     CHECK_THROWS_AS(scatter(ones({4}), std::vector<Device>()), DeviceError);
-    CHECK_THROWS_AS(scatter(ones({4}), cpus(2), {}, 1), IndexError);
+    CHECK_THROWS_AS(scatter(ones({4}), devices_here(2), {}, 1), IndexError);
     CHECK_THROWS_AS(broadcast(ones({4}), std::vector<Device>()), CommError);
     CHECK_THROWS_AS(gather(PerDevice<Tensor>(), "cpu:0"), CommError);
   }
@@ -200,33 +203,36 @@ TEST_SUITE("parallel/collectives in ranks") {
   }
 
   TEST_CASE("ranks that disagree learn how") {
-    const Tensors x{ones({2}), ones({2}, {.device = "cpu:1"})};
-    const std::string text = text_of(
-        [&] { on_ranks(cpus(2), x, [](int rank, const Tensor& v) { return rank ? all_reduce(v) : all_gather(v); }); });
+    const DeviceGuard here(device_here(0));
+    const Tensors x{ones({2}), ones({2}, {.device = device_here(1)})};
+    const std::string text = text_of([&] {
+      on_ranks(devices_here(2), x, [](int rank, const Tensor& v) { return rank ? all_reduce(v) : all_gather(v); });
+    });
     CHECK(text.find("collective #0: ranks disagree: rank 0 all_gather float32 of rank 1 along axis 0, rank 1 "
                     "all_reduce float32[2]; every rank must call the same collectives in the same order") !=
           std::string::npos);
-    const std::string left =
-        text_of([&] { on_ranks(cpus(2), x, [](int rank, const Tensor& v) { return rank ? v : all_reduce(v); }); });
-    CHECK(left.find("all_reduce float32[2] #0: rank 1 on cpu:1 returned without arriving") != std::string::npos);
+    const std::string left = text_of(
+        [&] { on_ranks(devices_here(2), x, [](int rank, const Tensor& v) { return rank ? v : all_reduce(v); }); });
+    CHECK(left.find(said_here("all_reduce float32[2] #0: rank 1 on cpu:1 returned without arriving")) !=
+          std::string::npos);
     const std::string root =
-        text_of([&] { on_ranks(cpus(2), x, [](int rank, const Tensor& v) { return broadcast(v, rank); }); });
+        text_of([&] { on_ranks(devices_here(2), x, [](int rank, const Tensor& v) { return broadcast(v, rank); }); });
     CHECK(root.find("rank 0 broadcast from rank 0, rank 1 broadcast from rank 1") != std::string::npos);
   }
 
   TEST_CASE("ranks of a call made in a worker cannot meet: an error at once") {
-    const Tensors x{ones({2}), ones({2}, {.device = "cpu:1"})};
-    const auto outer = Workers::acquire({"cpu:2"});
+    const Tensors x{ones({2}), ones({2}, {.device = device_here(1)})};
+    const auto outer = Workers::acquire({device_here(2)});
     std::string text;
     outer->run_all([&](int) {
-      text = text_of([&] { on_ranks(cpus(2), x, [](int, const Tensor& v) { return all_reduce(v); }); });
+      text = text_of([&] { on_ranks(devices_here(2), x, [](int, const Tensor& v) { return all_reduce(v); }); });
     });
     CHECK(text.find("in a worker the ranks of a call run one after the other; make the call outside") !=
           std::string::npos);
   }
 
   TEST_CASE("gradients in one pass over all ranks: first and second") {
-    const auto devices = cpus(3);
+    const auto devices = devices_here(3);
     using OnRank = std::function<Tensor(int, const Tensor&)>;
     const OnRank all[] = {[](int, const Tensor& v) { return all_reduce(v * v); },
                           [](int, const Tensor& v) { return all_gather(v * v); },

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "tests/parallel/devices.h"
 #include "weft/nn/nn.h"
 #include "weft/parallel/backward.h"
 #include "weft/parallel/trainer.h"
@@ -12,14 +13,9 @@
 
 using namespace weft;
 using namespace weft::parallel;
+using namespace weft::test;
 
 namespace {
-
-std::vector<Device> cpus(int n) {
-  std::vector<Device> devices;
-  for (int i = 0; i < n; ++i) devices.push_back({DeviceType::cpu, i});
-  return devices;
-}
 
 struct Net : nn::Module {
   nn::Conv2d conv{2, 6, {.kernel = 3, .padding = 1}};
@@ -104,25 +100,25 @@ struct Whole : nn::Module {
 
 TEST_SUITE("parallel/data_parallel") {
   TEST_CASE("1 to 4 devices give the same training up to the order of sums") {
-    const Run one = train(cpus(1), {}, uneven);
+    const Run one = train(devices_here(1), {}, uneven);
     for (const int n : {2, 3, 4}) {
       CAPTURE(n);
-      CHECK(difference(train(cpus(n), {}, uneven), one) < 2e-4);
+      CHECK(difference(train(devices_here(n), {}, uneven), one) < 2e-4);
     }
     CHECK(difference(train({}, {}, uneven), one) < 2e-4);
   }
 
   TEST_CASE("the same devices give the same bits from run to run, with and without sync") {
-    const Run first = train(cpus(3), {}, uneven);
-    CHECK(same(train(cpus(3), {}, uneven), first));
-    CHECK(same(train(cpus(3), {.sync = true}, uneven), first));
+    const Run first = train(devices_here(3), {}, uneven);
+    CHECK(same(train(devices_here(3), {}, uneven), first));
+    CHECK(same(train(devices_here(3), {.sync = true}, uneven), first));
   }
 
   TEST_CASE("shares: the same bits on 1, 2 and 4 devices") {
-    const Run one = train(cpus(1), {.shares = 4}, uneven);
-    CHECK(same(train(cpus(2), {.shares = 4}, uneven), one));
-    CHECK(same(train(cpus(4), {.shares = 4}, uneven), one));
-    CHECK(difference(train(cpus(1), {}, uneven), one) < 2e-4);
+    const Run one = train(devices_here(1), {.shares = 4}, uneven);
+    CHECK(same(train(devices_here(2), {.shares = 4}, uneven), one));
+    CHECK(same(train(devices_here(4), {.shares = 4}, uneven), one));
+    CHECK(difference(train(devices_here(1), {}, uneven), one) < 2e-4);
   }
 
   TEST_CASE("integer-valued data: equal bits on 1 to 4 devices, batches 1 to 9") {
@@ -132,7 +128,7 @@ TEST_SUITE("parallel/data_parallel") {
       const Tensor x = arange(0, static_cast<double>(batch * 3)).reshape({batch, 3});
       for (int n = 1; n <= 4; ++n) {
         Whole net;
-        const auto devices = cpus(n);
+        const auto devices = devices_here(n);
         DataParallelModel model(net, devices);
         PerDevice<Tensor> outputs, losses;
         {
@@ -165,7 +161,7 @@ TEST_SUITE("parallel/data_parallel") {
     } module;
     for (const int n : {0, 1, 2}) {
       CAPTURE(n);
-      const DataParallelModel model(module, cpus(n));
+      const DataParallelModel model(module, devices_here(n));
       const PerDevice<std::pair<Tensor, std::vector<Tensor>>> outputs = model(ones({4, 1}), 3.0);
       CHECK(outputs.size() == std::max(n, 1));
       CHECK(outputs[0].second.size() == 2);
@@ -174,7 +170,7 @@ TEST_SUITE("parallel/data_parallel") {
   }
 
   TEST_CASE("a callable's mean is weighted by its share, a tuple of losses stays one") {
-    const auto devices = cpus(2);
+    const auto devices = devices_here(2);
     const auto x = split_and_load(arange(1, 6), devices, 0, false);  // 1 2 3 and 4 5
     const DataParallelCriterion mean_of([](const Tensor& y) { return y.mean(); }, devices);
     CHECK(total(mean_of(x)) == doctest::Approx(3));
@@ -183,7 +179,7 @@ TEST_SUITE("parallel/data_parallel") {
     const PerDevice<std::tuple<Tensor, Tensor>> losses = two(x, full({5}, 2));
     CHECK(std::get<0>(losses[0]).item<float>() + std::get<0>(losses[1]).item<float>() == doctest::Approx(3));
     CHECK(std::get<1>(losses[0]).item<float>() + std::get<1>(losses[1]).item<float>() == doctest::Approx(6));
-    const DataParallelCriterion other([](const Tensor& y) { return y.mean(); }, cpus(1));
+    const DataParallelCriterion other([](const Tensor& y) { return y.mean(); }, devices_here(1));
     CHECK_THROWS_AS(other(x), DeviceError);
   }
 
@@ -196,15 +192,17 @@ TEST_SUITE("parallel/data_parallel") {
         return x;
       }
     } module;
-    const DataParallelModel model(module, cpus(4));
+    const DataParallelModel model(module, devices_here(4));
     module.bad = 1;
-    CHECK_THROWS_WITH_AS(model(ones({8})),
-                         "parallel: 1 of 4 devices failed. cpu:1: matmul: inner sizes differ, [8, 3] x [4, 5]",
-                         WorkerErrors);
+    CHECK_THROWS_WITH_AS(
+        model(ones({8})),
+        said_here("parallel: 1 of 4 devices failed. cpu:1: matmul: inner sizes differ, [8, 3] x [4, 5]").c_str(),
+        WorkerErrors);
     module.bad = 9;
     CHECK_THROWS_WITH_AS(
         model(ones({2})),
-        "parallel: 2 of 2 devices failed. cpu:0: threw a value of type int. cpu:1: threw a value of type int",
+        said_here("parallel: 2 of 2 devices failed. cpu:0: threw a value of type int. cpu:1: threw a value of type int")
+            .c_str(),
         WorkerErrors);
     module.bad = -1;
     CHECK(model(ones({8})).size() == 4);
@@ -219,22 +217,23 @@ TEST_SUITE("parallel/data_parallel") {
         return norm(x);
       }
     } module;
-    const DataParallelModel model(module, cpus(3));
+    const DataParallelModel model(module, devices_here(3));
     const autograd::Record record;
-    CHECK_THROWS_WITH_AS(model(ones({6, 1, 2, 2})), "parallel: 1 of 3 devices failed. cpu:2: broken", WorkerErrors);
+    CHECK_THROWS_WITH_AS(model(ones({6, 1, 2, 2})), said_here("parallel: 1 of 3 devices failed. cpu:2: broken").c_str(),
+                         WorkerErrors);
   }
 
   TEST_CASE("devices: duplicates, shares that do not fit, unknown ones") {
     Whole net;
-    CHECK_THROWS_AS(DataParallelModel(net, {"cpu:0", "cpu:0"}), DeviceError);
-    CHECK_NOTHROW(DataParallelModel(net, {"cpu:0", "cpu:0"}, {.allow_duplicates = true}));
-    CHECK_THROWS_AS(DataParallelModel(net, cpus(2), {.shares = 3}), DeviceError);
+    CHECK_THROWS_AS(DataParallelModel(net, {device_here(0), device_here(0)}), DeviceError);
+    CHECK_NOTHROW(DataParallelModel(net, {device_here(0), device_here(0)}, {.allow_duplicates = true}));
+    CHECK_THROWS_AS(DataParallelModel(net, devices_here(2), {.shares = 3}), DeviceError);
     CHECK_THROWS_AS(DataParallelModel(net, {"cuda:99"}), DeviceError);
   }
 
   TEST_CASE("gradients of a device listed twice add up") {
     Whole net;
-    const DataParallelModel model(net, {"cpu:0", "cpu:0"}, {.allow_duplicates = true});
+    const DataParallelModel model(net, {device_here(0), device_here(0)}, {.allow_duplicates = true});
     PerDevice<Tensor> outputs;
     Tensors sums;
     {
@@ -253,11 +252,11 @@ TEST_SUITE("parallel/data_parallel") {
   }
 
   TEST_CASE("gather joins the outputs, recorded; the model prints") {
-    Whole net;
-    const DataParallelModel model(net, cpus(2));
+    Whole net, alone;
+    const DataParallelModel model(net, devices_here(2));
     const Tensor x = arange(0, 12).reshape({4, 3});
-    CHECK(gather(model(x), "cpu:0").to_vector<float>() == net.forward(x).to_vector<float>());
-    CHECK(to_string(model).find("DataParallelModel on cpu:0 cpu:1\nWhole  [8]") == 0);
+    CHECK(gather(model(x), device_here(0)).to_vector<float>() == alone.forward(x).to_vector<float>());
+    CHECK(to_string(model).find(said_here("DataParallelModel on cpu:0 cpu:1\nWhole  [8]")) == 0);
   }
 
   TEST_CASE("sync batch norm over uneven shares: value, statistics, first and second gradient as on one device") {
@@ -272,14 +271,14 @@ TEST_SUITE("parallel/data_parallel") {
         norm.bias = nn::Parameter(tensor({0.25, 1.0}));
         norm.running_mean = nn::Buffer(zeros({2}, {.dtype = DType::f64}));
         norm.running_var = nn::Buffer(ones({2}, {.dtype = DType::f64}));
-        const auto devices = cpus(n);
+        const auto devices = devices_here(n);
         const DataParallelModel model(norm, devices);
         Tensor leaf = x.clone().attach_grad();
         Tensor y, dx, penalty;
         {
           const autograd::Record record;
-          y = gather(model(leaf), "cpu:0");
-          dx = autograd::grad({y}, {leaf}, {.head_grads = {dy}, .create_graph = true})[0];
+          y = gather(model(leaf), device_here(0));
+          dx = autograd::grad({y}, {leaf}, {.head_grads = {dy.to(y.device())}, .create_graph = true})[0];
           penalty = (dx * dx * dx).sum();
         }
         const Tensors second = autograd::grad({penalty}, {leaf}, {});

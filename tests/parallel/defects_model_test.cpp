@@ -45,41 +45,45 @@ struct Of : nn::Module {
 
 TEST_SUITE("parallel/defects of model and criterion") {
   TEST_CASE("D10 no device list moves nothing") {
+    const DeviceGuard here(device_here(0));
     Scale net;
-    net.to("cpu:1");
+    net.to(device_here(1));
     const DataParallelModel model(net);
-    CHECK(net.w.devices() == std::vector<Device>{"cpu:1"});
-    CHECK(model(ones({2}, {.device = "cpu:1"}))[0].device() == Device("cpu:1"));
+    CHECK(net.w.devices() == std::vector<Device>{device_here(1)});
+    CHECK(model(ones({2}, {.device = device_here(1)}))[0].device() == device_here(1));
 
-    original::Parameter w(ones({1}, {.device = "cpu:1"}));
+    original::Parameter w(ones({1}, {.device = device_here(1)}));
     original::Module module = identity();
     module.parameters = {&w};
     const original::DataParallelModel theirs(module, {});
-    CHECK(w.data.count("cpu:1") == 0);
+    CHECK(w.data.count(device_here(1)) == 0);
   }
 
   TEST_CASE("D11 outputs nest alike for none, one and several devices") {
+    const DeviceGuard here(device_here(0));
     Scale net;
     for (const int n : {0, 1, 2}) {
-      const PerDevice<Tensor> y = DataParallelModel(net, cpus(n))(ones({4}));
+      const PerDevice<Tensor> y = DataParallelModel(net, devices_here(n))(ones({4}));
       CHECK(y.size() == std::max(n, 1));
       CHECK(y[0].numel() == 4 / std::max(n, 1));
     }
     original::Module module = identity();
     std::set<int> depths;
     for (const int n : {0, 1, 2})
-      depths.insert(original::depth(original::DataParallelModel(module, cpus(n))({ones({4})})));
+      depths.insert(original::depth(original::DataParallelModel(module, devices_here(n))({ones({4})})));
     CHECK(depths.size() > 1);
   }
 
   TEST_CASE("D12 maps, nests and nothing are outputs with and without sync") {
+    const DeviceGuard here(device_here(0));
     const Of maps([](const Tensor& x) { return std::map<std::string, Tensor>{{"x", x}}; });
     const Of nests([](const Tensor& x) { return std::tuple(x, std::tuple(x, x)); });
     const Of nothing([](const Tensor&) { return std::optional<Tensor>(); });
     for (const bool sync : {false, true}) {
-      CHECK(DataParallelModel(maps, cpus(2), {.sync = sync})(ones({4}))[1].at("x").numel() == 2);
-      CHECK(std::get<0>(std::get<1>(DataParallelModel(nests, cpus(2), {.sync = sync})(ones({4}))[1])).numel() == 2);
-      CHECK_FALSE(DataParallelModel(nothing, cpus(2), {.sync = sync})(ones({4}))[1].has_value());
+      CHECK(DataParallelModel(maps, devices_here(2), {.sync = sync})(ones({4}))[1].at("x").numel() == 2);
+      CHECK(std::get<0>(std::get<1>(DataParallelModel(nests, devices_here(2), {.sync = sync})(ones({4}))[1])).numel() ==
+            2);
+      CHECK_FALSE(DataParallelModel(nothing, devices_here(2), {.sync = sync})(ones({4}))[1].has_value());
     }
     original::Module modules[] = {{[](const Values& a, const Value&) {
                                     return dict({{"x", a[0]}});
@@ -89,16 +93,17 @@ TEST_SUITE("parallel/defects of model and criterion") {
                                   }},
                                   {[](const Values&, const Value&) { return Value(); }}};
     for (original::Module& module : modules) {
-      CHECK_NOTHROW(original::DataParallelModel(module, cpus(2), false)({ones({4})}));
-      CHECK_THROWS_AS(original::DataParallelModel(module, cpus(2), true)({ones({4})}), original::PythonError);
+      CHECK_NOTHROW(original::DataParallelModel(module, devices_here(2), false)({ones({4})}));
+      CHECK_THROWS_AS(original::DataParallelModel(module, devices_here(2), true)({ones({4})}), original::PythonError);
     }
   }
 
   TEST_CASE("D13 a tuple of losses nests alike on one device and on several") {
+    const DeviceGuard here(device_here(0));
     const auto two = [](const Tensor& y) { return std::tuple(y.mean(), y.sum()); };
     for (const int n : {1, 2}) {
-      const DataParallelCriterion criterion(two, cpus(n));
-      const PerDevice<std::tuple<Tensor, Tensor>> losses = criterion(split_and_load(ones({4}), cpus(n)));
+      const DataParallelCriterion criterion(two, devices_here(n));
+      const PerDevice<std::tuple<Tensor, Tensor>> losses = criterion(split_and_load(ones({4}), devices_here(n)));
       CHECK(losses.size() == n);
     }
     original::Module module{[](const Values& a, const Value&) {
@@ -107,57 +112,63 @@ TEST_SUITE("parallel/defects of model and criterion") {
     std::set<int> depths;
     for (const int n : {1, 2}) {
       Values outputs;
-      for (const Tensor& share : split_and_load(ones({4}), cpus(n))) outputs.push_back(original::tuple({share}));
-      depths.insert(original::depth(original::DataParallelCriterion(module, cpus(n))(
+      for (const Tensor& share : split_and_load(ones({4}), devices_here(n)))
+        outputs.push_back(original::tuple({share}));
+      depths.insert(original::depth(original::DataParallelCriterion(module, devices_here(n))(
           original::tuple(outputs), {}, dict({{"k", original::object({1})}}))));
     }
     CHECK(depths.size() == 2);
   }
 
   TEST_CASE("D14 a criterion on one device refuses the outputs of two") {
+    const DeviceGuard here(device_here(0));
     const auto product = [](const Tensor& y, const Tensor& t) { return (y * t.slice(0, 0, y.size(0))).sum(); };
-    const DataParallelCriterion criterion(product, cpus(1));
-    CHECK_THROWS_AS(criterion(split_and_load(ones({4}), cpus(2)), ones({4})), DeviceError);
+    const DataParallelCriterion criterion(product, devices_here(1));
+    CHECK_THROWS_AS(criterion(split_and_load(ones({4}), devices_here(2)), ones({4})), DeviceError);
 
     original::Module module{[&](const Values& a, const Value&) -> Value { return product(a[0].tensor, a[1].tensor); }};
     const Value outputs = original::tuple({original::tuple({ones({2})}), original::tuple({ones({2})})});
-    const Value loss = original::DataParallelCriterion(module, cpus(1))(outputs, {ones({4})});
+    const Value loss = original::DataParallelCriterion(module, devices_here(1))(outputs, {ones({4})});
     CHECK(loss.items[0].tensor.item<float>() == 2);  // of 4: device 1's half is gone
   }
 
   TEST_CASE("D15 no sample is dropped where leaves differ") {
+    const DeviceGuard here(device_here(0));
     const auto nest = std::tuple(ones({8}), ones({1}));
-    CHECK_THROWS_AS(split_and_load(nest, cpus(2), 0, false), ShapeError);
+    CHECK_THROWS_AS(split_and_load(nest, devices_here(2), 0, false), ShapeError);
 
     const auto [inputs, named] =
-        original::split_load_kwargs(original::tuple({ones({8}), ones({1})}), dict({}), cpus(2));
+        original::split_load_kwargs(original::tuple({ones({8}), ones({1})}), dict({}), devices_here(2));
     int64_t samples = 0;
     for (const Value& share : inputs) samples += share.items[0].tensor.numel();
     CHECK(samples == 4);
   }
 
   TEST_CASE("D16 named arguments never come without the positional ones") {
+    const DeviceGuard here(device_here(0));
     std::atomic<int> calls{0};
     const Of net([&](const Tensor& x, double factor) {
       ++calls;
       return x * factor;
     });
-    CHECK(DataParallelModel(net, cpus(2))(ones({1}), 2.0).size() == 1);
+    CHECK(DataParallelModel(net, devices_here(2))(ones({1}), 2.0).size() == 1);
     CHECK(calls == 1);
 
-    const auto [inputs, named] =
-        original::split_load_kwargs(original::tuple({ones({1})}), dict({{"factor", original::object({2})}}), cpus(2));
+    const auto [inputs, named] = original::split_load_kwargs(
+        original::tuple({ones({1})}), dict({{"factor", original::object({2})}}), devices_here(2));
     CHECK(inputs.size() == 2);
     CHECK(inputs[1].items.empty());
   }
 
   TEST_CASE("D17 host arrays are split") {
+    const DeviceGuard here(device_here(0));
     const std::vector<float> host{1, 2, 3, 4};
-    CHECK(split_and_load(host, cpus(2))[1] == std::vector<float>{3, 4});
-    CHECK(original::split_map(original::object(host), cpus(2))[1].other == host);
+    CHECK(split_and_load(host, devices_here(2))[1] == std::vector<float>{3, 4});
+    CHECK(original::split_map(original::object(host), devices_here(2))[1].other == host);
   }
 
   TEST_CASE("D18 training mode reaches the workers without recording") {
+    const DeviceGuard here(device_here(0));
     std::atomic<int> training{0}, their_training{0};
     const Of net([&](const Tensor& x) {
       training += autograd::is_training();
@@ -168,28 +179,31 @@ TEST_SUITE("parallel/defects of model and criterion") {
       return a[0];
     }};
     const autograd::TrainMode train;
-    DataParallelModel(net, cpus(2), {.sync = true})(ones({4}));
-    original::DataParallelModel(module, cpus(2), true)({ones({4})});
+    DataParallelModel(net, devices_here(2), {.sync = true})(ones({4}));
+    original::DataParallelModel(module, devices_here(2), true)({ones({4})});
     CHECK(training == 2);
     CHECK(their_training == 0);
   }
 
   TEST_CASE("D19 an exception that is no std::exception is reported as what it is") {
+    const DeviceGuard here(device_here(0));
     const Of net([](const Tensor& x) -> Tensor {
       if (x.device().index == 1) throw 42;
       return x;
     });
-    CHECK_THROWS_WITH_AS(DataParallelModel(net, cpus(2))(ones({4})),
-                         "parallel: 1 of 2 devices failed. cpu:1: threw a value of type int", WorkerErrors);
+    CHECK_THROWS_WITH_AS(DataParallelModel(net, devices_here(2))(ones({4})),
+                         said_here("parallel: 1 of 2 devices failed. cpu:1: threw a value of type int").c_str(),
+                         WorkerErrors);
     original::Module module{[](const Values& a, const Value&) -> Value {
       if (a[0].tensor.device().index == 1) throw 42;
       return a[0];
     }};
-    CHECK_THROWS_WITH_AS(original::DataParallelModel(module, cpus(2), true)({ones({4})}), "KeyError: 1",
+    CHECK_THROWS_WITH_AS(original::DataParallelModel(module, devices_here(2), true)({ones({4})}), "KeyError: 1",
                          original::PythonError);
   }
 
   TEST_CASE("D20 the same threads serve every call") {
+    const DeviceGuard here(device_here(0));
     std::mutex mutex;
     std::set<std::thread::id> threads;
     const Of net([&](const Tensor& x) {
@@ -197,19 +211,20 @@ TEST_SUITE("parallel/defects of model and criterion") {
       threads.insert(std::this_thread::get_id());
       return x;
     });
-    const DataParallelModel model(net, cpus(2), {.sync = true});
+    const DataParallelModel model(net, devices_here(2), {.sync = true});
     for (int i = 0; i < 10; ++i) model(ones({4}));
     CHECK(threads.size() == 2);
 
     original::Module module = identity();
-    const original::DataParallelModel theirs(module, cpus(2), true);
+    const original::DataParallelModel theirs(module, devices_here(2), true);
     const int before = original::threads_started();
     for (int i = 0; i < 10; ++i) theirs({ones({4})});
     CHECK(original::threads_started() - before == 20);
   }
 
   TEST_CASE("D21 a device listed twice: refused, or gradients that add up") {
-    const std::vector<Device> twice{"cpu:0", "cpu:0"};
+    const DeviceGuard here(device_here(0));
+    const std::vector<Device> twice{device_here(0), device_here(0)};
     Scale net;
     CHECK_THROWS_AS(DataParallelModel(net, twice), DeviceError);
     const DataParallelOptions options{.allow_duplicates = true};
@@ -225,7 +240,8 @@ TEST_SUITE("parallel/defects of model and criterion") {
     CHECK(net.w.grad_at(0).item<float>() == 2.5f);
 
     original::Parameter w(ones({1}));
-    original::Module module{[&](const Values& a, const Value&) -> Value { return a[0].tensor * w.on("cpu:0"); }, {&w}};
+    original::Module module{[&](const Values& a, const Value&) -> Value { return a[0].tensor * w.on(device_here(0)); },
+                            {&w}};
     const original::DataParallelModel theirs(module, twice);
     Values their_losses;
     {
@@ -233,6 +249,6 @@ TEST_SUITE("parallel/defects of model and criterion") {
       for (const Value& y : theirs({arange(1, 5)}).items) their_losses.push_back(y.items[0].tensor.mean());
     }
     original::parallel_backward(their_losses, false);
-    CHECK(w.on("cpu:0").grad().item<float>() == 3.5f);  // of the second half alone
+    CHECK(w.on(device_here(0)).grad().item<float>() == 3.5f);  // of the second half alone
   }
 }

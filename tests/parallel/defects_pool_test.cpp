@@ -121,12 +121,12 @@ TEST_SUITE("parallel/defects of the pool") {
       }
     } watch, their_watch;
     const auto items = [](auto& pool) {
-      for (const int i : {0, 0}) pool.put(full({}, i));
-      pool.put(full({}, 9, {.device = "cpu:1"}));
-      for (const int i : {0, 0}) pool.put(full({}, i));
+      for (const int i : {0, 0}) pool.put(full({}, i, {.device = device_here(0)}));
+      pool.put(full({}, 9, {.device = device_here(1)}));
+      for (const int i : {0, 0}) pool.put(full({}, i, {.device = device_here(0)}));
       for (int i = 0; i < 5; ++i) pool.get();
     };
-    parallel::Parallel<Tensor, int> pool(2, std::ref(watch), {.devices = cpus(2)});
+    parallel::Parallel<Tensor, int> pool(2, std::ref(watch), {.devices = devices_here(2)});
     items(pool);
     CHECK_FALSE(watch.disturbed);
     original::Parallel<Tensor, int> theirs(2, std::ref(their_watch));
@@ -163,9 +163,9 @@ TEST_SUITE("parallel/defects of the pool") {
         return current_device() == x.device();
       };
     };
-    parallel::Parallel<Tensor, bool> pool(2, where(both), {.serial_init = false, .devices = cpus(2)});
+    parallel::Parallel<Tensor, bool> pool(2, where(both), {.serial_init = false, .devices = devices_here(2)});
     original::Parallel<Tensor, bool> theirs(2, where(their_both), false);
-    for (const Device device : {cpus(2)[1], cpus(2)[0]}) {
+    for (const Device device : {devices_here(2)[1], devices_here(2)[0]}) {
       pool.put(ones({1}, {.device = device}));
       theirs.put(ones({1}, {.device = device}));
     }

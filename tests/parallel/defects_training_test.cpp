@@ -40,15 +40,15 @@ Tensor failing_loss(const Tensor& w) {
 
 float value(const Tensor& x) { return x.item<float>(); }
 
-const auto devices = cpus(2);
+const auto devices = devices_here(2);
 
 // The gradient of the mean of w x over a batch that is split over n devices, as the trainer applies it.
 float our_gradient(int n) {
   struct Net : Weight {
     Tensor forward(const Tensor& x) const { return x * w.on(x.device()); }
   } net;
-  const DataParallelModel model(net, cpus(n));
-  const DataParallelCriterion mean([](const Tensor& y) { return y.mean(); }, cpus(n));
+  const DataParallelModel model(net, devices_here(n));
+  const DataParallelCriterion mean([](const Tensor& y) { return y.mean(); }, devices_here(n));
   PerDevice<Tensor> losses;
   {
     const autograd::Record record;
@@ -64,7 +64,7 @@ float their_gradient(int n) {
   original::Module net{[&](const Values& a, const Value&) -> Value { return a[0].tensor * w.on(a[0].tensor.device()); },
                        {&w}};
   original::Module mean{[](const Values& a, const Value&) -> Value { return a[0].tensor.mean(); }};
-  const original::DataParallelModel model(net, cpus(n));
+  const original::DataParallelModel model(net, devices_here(n));
   original::Trainer trainer(w, 1);
   Values losses;
   {
@@ -73,7 +73,7 @@ float their_gradient(int n) {
   }
   original::parallel_backward(losses, false);
   trainer.step(1);
-  return 1 - value(w.on("cpu:0"));
+  return 1 - value(w.on(device_here(0)));
 }
 
 std::vector<float> gradient(const std::function<Tensor(const Tensor&)>& loss, const Tensor& at) {
@@ -101,6 +101,7 @@ float slope(const std::function<Tensor(const Tensor&)>& loss, const Tensor& at, 
 
 TEST_SUITE("parallel/defects of training") {
   TEST_CASE("D22 an exception in backward comes out, and no stale gradient is used") {
+    const DeviceGuard here(device_here(0));
     Weight net;
     net.to(devices);
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
@@ -108,7 +109,7 @@ TEST_SUITE("parallel/defects of training") {
     trainer.step();
     const float before = value(net.w.at(0));
     CHECK_THROWS_WITH_AS(parallel_backward(Tensors{loss_of(net.w.at(0), 1), failing_loss(net.w.at(1))}),
-                         "parallel: 1 of 2 devices failed. cpu:1: broken", WorkerErrors);
+                         said_here("parallel: 1 of 2 devices failed. cpu:1: broken").c_str(), WorkerErrors);
     CHECK_THROWS_AS(trainer.step(), AutogradError);
     CHECK(value(net.w.at(0)) == before);
 
@@ -124,6 +125,7 @@ TEST_SUITE("parallel/defects of training") {
   }
 
   TEST_CASE("D23 lists of losses with and without sync") {
+    const DeviceGuard here(device_here(0));
     for (const bool sync : {false, true}) {
       Weight net;
       net.to(devices);
@@ -133,12 +135,13 @@ TEST_SUITE("parallel/defects of training") {
       CHECK(value(net.w.grad_at(1)) == 3);
     }
     original::Parameter w(ones({1}));
-    const Values losses{original::list({loss_of(w.on("cpu:0"), 1), loss_of(w.on("cpu:0"), 2)})};
+    const Values losses{original::list({loss_of(w.on(device_here(0)), 1), loss_of(w.on(device_here(0)), 2)})};
     CHECK_NOTHROW(original::parallel_backward(losses, true));
     CHECK_THROWS_AS(original::parallel_backward(losses, false), original::PythonError);
   }
 
   TEST_CASE("D24 a custom function fills all inputs, whatever one of them asks for, and adds") {
+    const DeviceGuard here(device_here(0));
     struct Sum : autograd::Function {
       Tensors forward(autograd::Context&, const Tensors& x) override { return {x[0] + x[1] + x[2]}; }
       Tensors backward(autograd::Context&, const Tensors& dy) override { return {dy[0], dy[0] * 2.0, dy[0] * 3.0}; }
@@ -164,6 +167,7 @@ TEST_SUITE("parallel/defects of training") {
   }
 
   TEST_CASE("D25 a step without a new backward is refused on several devices too") {
+    const DeviceGuard here(device_here(0));
     Weight net;
     net.to(devices);
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
@@ -173,7 +177,7 @@ TEST_SUITE("parallel/defects of training") {
 
     for (const int n : {1, 2}) {
       original::Parameter w(ones({1}));
-      w.reset_ctx(cpus(n));
+      w.reset_ctx(devices_here(n));
       original::Trainer theirs(w, 1);
       for (auto& [device, copy] : w.data) loss_of(copy, 1).backward();
       theirs.step(1);
@@ -185,6 +189,7 @@ TEST_SUITE("parallel/defects of training") {
   }
 
   TEST_CASE("D26 devices that change after the trainer was built: all copies are updated") {
+    const DeviceGuard here(device_here(0));
     Weight net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
     net.to(devices);
@@ -202,6 +207,7 @@ TEST_SUITE("parallel/defects of training") {
   }
 
   TEST_CASE("D27 the weight of a loss weighs its gradient") {
+    const DeviceGuard here(device_here(0));
     const Tensor logits = tensor({{1.f, 2.f, -1.f}, {0.f, 0.5f, 1.f}});
     const Tensor labels = tensor({int64_t{0}, int64_t{2}});
     const nn::SoftmaxCrossEntropyLoss loss;
@@ -216,6 +222,7 @@ TEST_SUITE("parallel/defects of training") {
   }
 
   TEST_CASE("D28 the gradient does not depend on the number of devices") {
+    const DeviceGuard here(device_here(0));
     CHECK(our_gradient(1) == 2.5f);
     CHECK(our_gradient(2) == 2.5f);
     CHECK(our_gradient(4) == 2.5f);
@@ -225,6 +232,7 @@ TEST_SUITE("parallel/defects of training") {
   }
 
   TEST_CASE("D29 the reported loss is the one whose gradient is taken") {
+    const DeviceGuard here(device_here(0));
     const Tensor logits = tensor({{1.f, 2.f}, {0.f, 0.5f}, {3.f, -1.f}});
     const Tensor labels = tensor({int64_t{0}, int64_t{-1}, int64_t{1}});
     const nn::SoftmaxCrossEntropyLoss loss;
@@ -235,6 +243,7 @@ TEST_SUITE("parallel/defects of training") {
   }
 
   TEST_CASE("D30 confident wrong logits give a finite loss and gradient") {
+    const DeviceGuard here(device_here(0));
     const Tensor logits = tensor({{100.f, -21.f}});
     const nn::SoftmaxCrossEntropyLoss loss;
     const auto ours = [&](const Tensor& x) { return loss(x, tensor({int64_t{1}})); };

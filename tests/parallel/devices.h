@@ -2,6 +2,7 @@
 // many.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "tests/support/hooks.h"
@@ -18,6 +19,12 @@ inline std::vector<Device> devices_of(DeviceType type, int n) {
 inline DeviceType kind_here() { return simulated() ? DeviceType::cuda : DeviceType::cpu; }
 inline Device device_here(int i) { return {kind_here(), i}; }
 inline std::vector<Device> devices_here(int n) { return devices_of(kind_here(), n); }
+/// A text about cpu:0, cpu:1, … as it reads where the same happens on devices_here().
+inline std::string said_here(std::string text) {
+  for (size_t at = text.find("cpu:"); simulated() && at != std::string::npos; at = text.find("cpu:", at))
+    text.replace(at, 4, "cuda:");
+  return text;
+}
 inline std::vector<Device> cpus(int n) { return devices_of(DeviceType::cpu, n); }
 
 /// The kinds of devices of which there are at least n.

@@ -4,6 +4,7 @@
 
 #include "tests/parallel/devices.h"
 #include "tests/support/faults.h"
+#include "tests/support/text_of.h"
 #include "weft/autograd/record.h"
 #include "weft/nn/nn.h"
 #include "weft/parallel/backward.h"
@@ -24,11 +25,21 @@ enum class Point { none, forward, before_meeting, loss, backward, after_meeting,
 struct Plan {
   std::atomic<Point> point{Point::none};
   std::atomic<int> device{0};
+  std::atomic<int> nth{0};  // of the times that the device passes the point, from 0
   std::atomic<int> fired{0};
+
+  void start(Point where, int on_device, int at = 0) {
+    fired = 0, nth = at, device = on_device;
+    point = where;
+  }
+  int end() {
+    point = Point::none;
+    return fired;
+  }
 } plan;
 
 void pass(Point point, Device device) {
-  if (plan.point != point || plan.device != device.index) return;
+  if (plan.point != point || plan.device != device.index || plan.nth-- != 0) return;
   ++plan.fired;
   fail<Error>("planted in ", device);
 }
@@ -83,16 +94,27 @@ class FragileSGD final : public nn::optim::Optimizer {
   nn::optim::SGD sgd_;
 };
 
-// Fails where gradients are summed; declines otherwise.
+// Fails where something is summed over devices; everything else is for the communicator that was there, if one was.
 class FragileCommunicator final : public Communicator {
  public:
-  FragileCommunicator() { register_communicator(DeviceType::cpu, this); }
-  ~FragileCommunicator() override { register_communicator(DeviceType::cpu, nullptr); }
-  bool all_reduce(std::span<const Tensor> x, std::span<Tensor>) override {
+  explicit FragileCommunicator(DeviceType type) : type_(type), inner_(register_communicator(type, this)) {}
+  ~FragileCommunicator() override { register_communicator(type_, inner_); }
+  bool all_reduce(std::span<const Tensor> x, std::span<Tensor> y) override {
     for (const Tensor& t : x) pass(Point::all_reduce, t.device());
-    return false;
+    return inner_ && inner_->all_reduce(x, y);
   }
-  bool broadcast(const Tensor&, std::span<Tensor>) override { return false; }
+  bool broadcast(const Tensor& x, std::span<Tensor> y) override { return inner_ && inner_->broadcast(x, y); }
+  bool reduce(std::span<const Tensor> x, Tensor& y) override { return inner_ && inner_->reduce(x, y); }
+  bool all_gather(std::span<const Tensor> x, std::span<Tensor> y) override {
+    return inner_ && inner_->all_gather(x, y);
+  }
+  void finish(std::span<const Device> devices) override {
+    if (inner_) inner_->finish(devices);
+  }
+
+ private:
+  DeviceType type_;
+  Communicator* inner_;
 };
 
 using Values = std::vector<std::vector<float>>;
@@ -144,6 +166,40 @@ Values clean(const std::vector<Device>& devices, int steps) {
   return training.values();
 }
 
+// Fails every allocation of a step, one after the other: failing(nth, work) does the work with allocations from the nth
+// on failing, and says how many did.
+template <class Failing>
+void fail_allocations(const std::vector<Device>& devices, const std::string& what, const Failing& failing) {
+  const Values after_one = clean(devices, 1), after_two = clean(devices, 2);
+  int64_t fired = 0, refused = 0;
+  for (int64_t nth = 0;; ++nth) {
+    CAPTURE(nth);
+    Training training(devices);
+    training.step();
+    for (const Device device : devices) empty_cache(device);
+    bool failed = false;
+    const int64_t fires = failing(nth, [&] {
+      try {
+        training.step();
+      } catch (const std::exception&) {
+        failed = true;
+      }
+    });
+    CHECK(training.copies_agree());
+    if (failed) {
+      CHECK(training.values() == after_one);
+      training.step();
+    }
+    CHECK(training.values() == after_two);
+    fired += fires;
+    refused += failed;
+    if (fires == 0) break;
+  }
+  MESSAGE(what, ": ", fired, " faults fired, ", refused, " steps refused");
+  CHECK(fired > 20);
+  CHECK(refused > 10);
+}
+
 }  // namespace
 
 TEST_SUITE("parallel/failure") {
@@ -151,28 +207,18 @@ TEST_SUITE("parallel/failure") {
     for (const DeviceType type : kinds(3)) {
       const auto devices = devices_of(type, 3);
       const Values after_one = clean(devices, 1), after_two = clean(devices, 2);
-      const FragileCommunicator communicator;
-      for (const Point point : {Point::forward, Point::before_meeting, Point::loss, Point::backward,
-                                Point::after_meeting, Point::all_reduce}) {
-        if (point == Point::all_reduce && type != DeviceType::cpu) continue;  // that one has its own communicator
+      for (const Point point :
+           {Point::forward, Point::before_meeting, Point::loss, Point::backward, Point::after_meeting})
         for (int device = 0; device < 3; ++device) {
           CAPTURE(static_cast<int>(point));
           CAPTURE(device);
           Training training(devices);
           training.step();
-          plan.fired = 0;
-          plan.device = device;
-          plan.point = point;
-          std::string text;
-          try {
-            training.step();
-          } catch (const Error& error) {
-            text = error.what();
-          }
-          plan.point = Point::none;
-          CHECK(plan.fired == 1);
+          plan.start(point, device);
+          const std::string text = text_of([&] { training.step(); });
+          CHECK(plan.end() == 1);
           CHECK(text.find("planted in " + to_string(devices[static_cast<size_t>(device)])) != std::string::npos);
-          if (point != Point::all_reduce) CHECK(text.find("parallel: 1 of 3 devices failed. ") == 0);
+          CHECK(text.find("parallel: 1 of 3 devices failed. ") == 0);
           CHECK(training.values() == after_one);
           CHECK(training.copies_agree());
           if (point == Point::backward || point == Point::after_meeting)
@@ -181,76 +227,86 @@ TEST_SUITE("parallel/failure") {
           CHECK(training.values() == after_two);
           CHECK(training.copies_agree());
         }
+    }
+  }
+
+  TEST_CASE("any sum over devices of a step: statistics, weights, their gradients, and those of the parameters") {
+    for (const DeviceType type : kinds(3)) {
+      const auto devices = devices_of(type, 3);
+      const FragileCommunicator communicator(type);
+      const Values after_one = clean(devices, 1), after_two = clean(devices, 2);
+      for (int device = 0; device < 3; ++device) {
+        int sums = 0;
+        for (;; ++sums) {
+          CAPTURE(device);
+          CAPTURE(sums);
+          Training training(devices);
+          training.step();
+          plan.start(Point::all_reduce, device, sums);
+          const std::string text = text_of([&] { training.step(); });
+          if (plan.end() == 0) break;
+          CHECK(text.find("planted in " + to_string(devices[static_cast<size_t>(device)])) != std::string::npos);
+          CHECK(training.values() == after_one);
+          CHECK(training.copies_agree());
+          training.step();
+          CHECK(training.values() == after_two);
+          CHECK(training.copies_agree());
+        }
+        MESSAGE(to_string(devices[static_cast<size_t>(device)]), ": ", sums,
+                " sums of a step failed, one after the other");
+        CHECK(sums >= 6);  // means and variances, weights, two gradients of the batch norm, a bucket of gradients
       }
     }
   }
 
   TEST_CASE("an update that fails on one device is made good from another; on all, the trainer asks for a state") {
-    const auto devices = cpus(3);
-    const Values after_two = clean(devices, 2), after_three = clean(devices, 3);
-    for (int device = 0; device < 3; ++device) {
-      Training training(devices);
-      training.step();
-      plan.fired = 0;
-      plan.device = device;
-      plan.point = Point::update;
-      training.step();
-      plan.point = Point::none;
-      CHECK(plan.fired == 1);
-      CHECK(training.values() == after_two);
-      CHECK(training.copies_agree());
-      training.step();
-      CHECK(training.values() == after_three);
+    for (const DeviceType type : kinds(3)) {
+      const auto devices = devices_of(type, 3);
+      const Values after_two = clean(devices, 2), after_three = clean(devices, 3);
+      for (int device = 0; device < 3; ++device) {
+        Training training(devices);
+        training.step();
+        plan.start(Point::update, device);
+        training.step();
+        CHECK(plan.end() == 1);
+        CHECK(training.values() == after_two);
+        CHECK(training.copies_agree());
+        training.step();
+        CHECK(training.values() == after_three);
+      }
+      Training alone(devices_of(type, 1));
+      alone.step();
+      const auto state = alone.trainer.state();
+      plan.start(Point::update, 0);
+      CHECK(text_of([&] { alone.step(); }) == "planted in " + to_string(devices[0]));
+      CHECK(plan.end() == 1);
+      CHECK_THROWS_WITH(alone.step(),
+                        "step: copies of the parameters differ since an update failed; load a state first");
+      alone.trainer.load_state(state);
+      alone.step();
+      CHECK(alone.values() == clean(devices_of(type, 1), 2));
     }
-    Training alone(cpus(1));
-    alone.step();
-    const auto state = alone.trainer.state();
-    plan.device = 0;
-    plan.point = Point::update;
-    CHECK_THROWS_WITH(alone.step(), "planted in cpu:0");
-    plan.point = Point::none;
-    CHECK_THROWS_WITH(alone.step(), "step: copies of the parameters differ since an update failed; load a state first");
-    alone.trainer.load_state(state);
-    alone.step();
-    CHECK(alone.values() == clean(cpus(1), 2));
   }
 
   TEST_CASE("every allocation of a whole step fails once, on whatever thread") {
-    const auto devices = cpus(2);
-    const Values after_one = clean(devices, 1), after_two = clean(devices, 2);
     for (const HostFault kind : {HostFault::pool, HostFault::heap}) {
-      if (!can_fail(kind)) continue;
-      int64_t fired = 0, refused = 0;
-      for (int64_t nth = 0;; nth += kind == HostFault::pool ? 1 : 1 + nth / 40) {
-        CAPTURE(nth);
-        Training training(devices);
-        training.step();
-        for (const Device device : devices) empty_cache(device);
-        bool failed = false;
-        int64_t fires = 0;
-        {
-          const FailAllocations faults(kind, nth, kind == HostFault::pool ? 2 : 1, FaultyThreads::all);
-          try {
-            training.step();
-          } catch (const std::exception&) {
-            failed = true;
-          }
-          fires = faults.fired();
-        }
-        CHECK(training.copies_agree());
-        if (failed) {
-          CHECK(training.values() == after_one);
-          training.step();
-        }
-        CHECK(training.values() == after_two);
-        fired += fires;
-        refused += failed;
-        if (fires == 0) break;
+      if (!can_fail(kind)) {
+        MESSAGE("operator new belongs to the sanitizer here and is not made to fail");
+        continue;
       }
-      MESSAGE(std::string(kind == HostFault::pool ? "blocks of the pool" : "operator new"), ": ", fired,
-              " faults fired, ", refused, " steps refused");
-      CHECK(fired > 20);
-      CHECK(refused > 10);
+      const bool pool = kind == HostFault::pool;
+      fail_allocations(cpus(2), pool ? "blocks of the pool" : "operator new", [&](int64_t nth, const auto& work) {
+        const FailAllocations faults(kind, nth, pool ? 2 : 1, FaultyThreads::all);  // the pool asks again
+        work();
+        return faults.fired();
+      });
     }
+    if (!simulated()) return;
+    for (const Device device : devices_here(2))
+      fail_allocations(devices_here(2), "memory of " + to_string(device), [&](int64_t nth, const auto& work) {
+        weft_test_fail_allocations(device.index, nth, 2);
+        work();
+        return weft_test_failed_allocations();
+      });
   }
 }

@@ -4,17 +4,13 @@
 
 #include <thread>
 
+#include "tests/parallel/devices.h"
 #include "weft/weft.h"
 
 using namespace weft;
+using namespace weft::test;
 
 namespace {
-
-std::vector<Device> cpus(int n) {
-  std::vector<Device> devices;
-  for (int i = 0; i < n; ++i) devices.push_back({DeviceType::cpu, i});
-  return devices;
-}
 
 // Runs f(rank) on a thread per rank; texts of what was thrown, "" for success.
 std::vector<std::string> run(int ranks, const std::function<void(int)>& f) {
@@ -43,7 +39,7 @@ std::vector<Tensors> everything(std::span<const Tensors> deposits) {
 
 TEST_SUITE("parallel/group") {
   TEST_CASE("the last rank to arrive acts for all, in order of rank, again and again") {
-    Group group(cpus(3));
+    Group group(devices_here(3));
     std::atomic<int> acts{0};
     const auto texts = run(3, [&](int rank) {
       for (int round = 0; round < 200; ++round) {
@@ -60,7 +56,7 @@ TEST_SUITE("parallel/group") {
   }
 
   TEST_CASE("ranks that disagree all learn who said what") {
-    Group group(cpus(2));
+    Group group(devices_here(2));
     const auto texts = run(2, [&](int rank) {
       group.meet(rank, rank ? "broadcast float32[4]" : "all_reduce float32[4]", {}, everything);
     });
@@ -73,7 +69,7 @@ TEST_SUITE("parallel/group") {
 
   TEST_CASE("a rank that failed or returned fails the others at once") {
     for (const bool failed : {true, false}) {
-      Group group(cpus(3));
+      Group group(devices_here(3));
       const auto texts = run(3, [&](int rank) {
         if (rank == 1) {
           std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -84,13 +80,13 @@ TEST_SUITE("parallel/group") {
       });
       CHECK(texts[1] == "");
       for (const size_t rank : {0, 2})
-        CHECK(texts[rank].find(failed ? "rank 1 on cpu:1 failed before it arrived"
-                                      : "rank 1 on cpu:1 returned without arriving") != std::string::npos);
+        CHECK(texts[rank].find(said_here(failed ? "rank 1 on cpu:1 failed before it arrived"
+                                                : "rank 1 on cpu:1 returned without arriving")) != std::string::npos);
     }
   }
 
   TEST_CASE("what the joint work throws reaches every rank, and the group goes on") {
-    Group group(cpus(2));
+    Group group(devices_here(2));
     std::atomic<int> good{0};
     const auto texts = run(2, [&](int rank) {
       try {
@@ -105,7 +101,7 @@ TEST_SUITE("parallel/group") {
   }
 
   TEST_CASE("a rank that never comes is waited for until the deadline only") {
-    Group group(cpus(2), {.deadline = std::chrono::milliseconds(50)});
+    Group group(devices_here(2), {.deadline = std::chrono::milliseconds(50)});
     const auto texts = run(1, [&](int rank) { group.meet(rank, "all_reduce", {}, everything); });
     CHECK(texts[0].find("all_reduce #0: only 1 of 2 ranks arrived within") == 0);
   }

@@ -34,6 +34,7 @@ Tensor coupled_loss(const Tensor& x, double rank) {
 
 TEST_SUITE("parallel/joint nodes in a worker's own backward") {
   TEST_CASE("each rank takes the gradients of its own inputs, as in one pass over all") {
+    const DeviceGuard here(device_here(0));
     for (const DeviceType type : kinds(3))
       for (const int n : {1, 2, 3}) {
         const auto devices = devices_of(type, n);
@@ -65,8 +66,10 @@ TEST_SUITE("parallel/joint nodes in a worker's own backward") {
   }
 
   TEST_CASE("a graph that is kept can be used again; one that was used is refused in all ranks") {
-    const auto devices = cpus(2);
-    Tensors x{full({2}, 1).attach_grad(GradReq::add), full({2}, 2, {.device = "cpu:1"}).attach_grad(GradReq::add)};
+    const DeviceGuard here(device_here(0));
+    const auto devices = devices_here(2);
+    Tensors x{full({2}, 1).attach_grad(GradReq::add),
+              full({2}, 2, {.device = device_here(1)}).attach_grad(GradReq::add)};
     const autograd::Record record;
     on_ranks(devices, x, [](int rank, const Tensor& v) {
       const Tensor loss = coupled_loss(v, rank);
@@ -90,9 +93,10 @@ TEST_SUITE("parallel/joint nodes in a worker's own backward") {
   }
 
   TEST_CASE("a rank that fails, returns, or asks for another order fails the others at once") {
-    const auto devices = cpus(3);
-    const Tensors x{full({2}, 1).attach_grad(), full({2}, 2, {.device = "cpu:1"}).attach_grad(),
-                    full({2}, 3, {.device = "cpu:2"}).attach_grad()};
+    const DeviceGuard here(device_here(0));
+    const auto devices = devices_here(3);
+    const Tensors x{full({2}, 1).attach_grad(), full({2}, 2, {.device = device_here(1)}).attach_grad(),
+                    full({2}, 3, {.device = device_here(2)}).attach_grad()};
     const autograd::Record record;
     const auto run = [&](const std::function<void(int, const Tensor&)>& end) {
       return text_of([&] {
@@ -106,17 +110,17 @@ TEST_SUITE("parallel/joint nodes in a worker's own backward") {
     CHECK(run([](int rank, const Tensor& loss) {
             if (rank == 1) throw Error("broken before backward");
             loss.backward();
-          }) == "parallel: 1 of 3 devices failed. cpu:1: broken before backward");
+          }) == said_here("parallel: 1 of 3 devices failed. cpu:1: broken before backward"));
     const std::string returned = run([](int rank, const Tensor& loss) {
       if (rank != 2) loss.backward();
     });
-    CHECK(returned.find("parallel: 2 of 3 devices failed. cpu:0: backward of all_gather (operation ") == 0);
-    CHECK(returned.find("rank 2 on cpu:2 returned without arriving") != std::string::npos);
+    CHECK(returned.find(said_here("parallel: 2 of 3 devices failed. cpu:0: backward of all_gather (operation ")) == 0);
+    CHECK(returned.find(said_here("rank 2 on cpu:2 returned without arriving")) != std::string::npos);
     CHECK(run([](int rank, const Tensor& loss) {
             if (rank == 0)
               autograd::as_node(loss.impl().slot)->add_hook(0, [](const Tensor&) -> Tensor { throw Error("hook"); });
             loss.backward();
-          }) == "parallel: 1 of 3 devices failed. cpu:0: hook");
+          }) == said_here("parallel: 1 of 3 devices failed. cpu:0: hook"));
     const std::string kept = run([](int rank, const Tensor& loss) { loss.backward({.retain_graph = rank == 1}); });
     CHECK(kept.find("ranks disagree") != std::string::npos);
     const std::string higher = run([](int, const Tensor& loss) { loss.backward({.create_graph = true}); });
@@ -125,8 +129,9 @@ TEST_SUITE("parallel/joint nodes in a worker's own backward") {
   }
 
   TEST_CASE("what the pullback throws reaches every rank") {
-    const auto devices = cpus(2);
-    const Tensors x{full({2}, 1).attach_grad(), full({2}, 2, {.device = "cpu:1"}).attach_grad()};
+    const DeviceGuard here(device_here(0));
+    const auto devices = devices_here(2);
+    const Tensors x{full({2}, 1).attach_grad(), full({2}, 2, {.device = device_here(1)}).attach_grad()};
     const autograd::Record record;
     const std::string text = text_of([&] {
       on_ranks(devices, x, [](int, const Tensor& v) {
@@ -141,6 +146,7 @@ TEST_SUITE("parallel/joint nodes in a worker's own backward") {
   }
 
   TEST_CASE("in a pool, with Parallelizable") {
+    const DeviceGuard here(device_here(0));
     struct Coupled : Parallelizable<Tensor, Tensor> {
       Tensor forward_backward(Tensor x) override {
         Tensor loss;
@@ -152,19 +158,19 @@ TEST_SUITE("parallel/joint nodes in a worker's own backward") {
         return loss;
       }
     } task;
-    const auto devices = cpus(2);
+    const auto devices = devices_here(2);
     Parallel pool(2, task, {.serial_init = false, .devices = devices});
     std::vector<Floats> first;
     for (int round = 0; round < 20; ++round) {
       std::vector<Floats> gradients;
-      Tensors x{full({2}, 1).attach_grad(), full({2}, 2, {.device = "cpu:1"}).attach_grad()};
+      Tensors x{full({2}, 1).attach_grad(), full({2}, 2, {.device = device_here(1)}).attach_grad()};
       for (const Tensor& share : x) pool.put(share);
       pool.drain();
       for (const Tensor& share : x) gradients.push_back(share.grad().to_vector<float>());
       if (round == 0) first = gradients;
       CHECK(gradients == first);
     }
-    Parallel alone(2, task, {.serial_init = false, .devices = {"cpu:0"}});
+    Parallel alone(2, task, {.serial_init = false, .devices = {device_here(0)}});
     alone.put(full({2}, 1).attach_grad());
     alone.close();
     CHECK_THROWS_AS(alone.get(), CommError);

@@ -53,7 +53,7 @@ class Workload {
  public:
   explicit Workload(uint64_t seed) : dice_(seed) {
     const ParallelOptions options{.serial_init = dice_.integer(0, 1) == 1,
-                                  .devices = cpus(static_cast<int>(dice_.integer(1, 3))),
+                                  .devices = devices_here(static_cast<int>(dice_.integer(1, 3))),
                                   .capacity = static_cast<int>(dice_.integer(1, 20))};
     pool_.emplace(static_cast<int>(dice_.integer(0, 3)), task, options);
   }
@@ -130,7 +130,7 @@ class Workload {
 std::string random_rounds(uint64_t seed) {
   Dice dice(seed);
   const int n = static_cast<int>(dice.integer(2, 3));
-  const auto devices = cpus(n);
+  const auto devices = devices_here(n);
   const auto begin = std::chrono::steady_clock::now();
   {
     Parallel<std::tuple<Tensor, int>, int> pool(n,
@@ -203,7 +203,7 @@ CHILD(live_pools_at_exit) {
   });
   for (int i = 0; i < 50; ++i) global_busy_pool->put(i);  // one runs, the rest is dropped
   static Net net;
-  global_model.emplace(net, cpus(3));
+  global_model.emplace(net, devices_here(3));
   (*global_model)(ones({3, 2, 4, 4}));
 }
 CHILD(exit_with_ranks_that_wait) {
@@ -235,8 +235,8 @@ TEST_SUITE("parallel/pool under random use") {
 
   TEST_CASE("two items of a round for one worker cannot meet: an error at once") {
     Parallel<Tensor, int> pool(2, [](const Tensor& x) { return all_reduce(x).item<int>(); },
-                               {.serial_init = false, .devices = cpus(2)});
-    pool.put(ones({1})), pool.put(ones({1}));
+                               {.serial_init = false, .devices = devices_here(2)});
+    for (int i = 0; i < 2; ++i) pool.put(ones({1}, {.device = device_here(0)}));
     CHECK_THROWS_AS(pool.get(), CommError);
     CHECK_THROWS_AS(pool.get(), CommError);
   }
@@ -268,9 +268,9 @@ TEST_SUITE("parallel/pool under random use") {
       Net alone[2], together[2];
       std::vector<std::vector<float>> expected[2], found[2];
       for (int i = 0; i < 2; ++i) together[i].copy_from(alone[i]);
-      for (int i = 0; i < 2; ++i) expected[i] = train(alone[i], cpus(n), x, y);
-      std::thread other([&] { found[1] = train(together[1], cpus(n), x, y); });
-      found[0] = train(together[0], cpus(n), x, y);
+      for (int i = 0; i < 2; ++i) expected[i] = train(alone[i], devices_here(n), x, y);
+      std::thread other([&] { found[1] = train(together[1], devices_here(n), x, y); });
+      found[0] = train(together[0], devices_here(n), x, y);
       other.join();
       CHECK(found[0] == expected[0]);
       CHECK(found[1] == expected[1]);

@@ -4,11 +4,13 @@
 #include <latch>
 #include <thread>
 
+#include "tests/parallel/devices.h"
 #include "weft/parallel/parallel.h"
 #include "weft/weft.h"
 
 using namespace weft;
 using namespace weft::parallel;
+using namespace weft::test;
 
 namespace {
 
@@ -19,7 +21,7 @@ struct Twice : Parallelizable<std::tuple<Tensor, int>, Tensor> {
   }
 };
 
-const std::vector<Device> two{"cpu:0", "cpu:1"};
+const std::vector<Device> two{device_here(0), device_here(1)};
 
 }  // namespace
 
@@ -44,9 +46,9 @@ TEST_SUITE("parallel/pool") {
     CHECK(results[1].device() == two[1]);
     CHECK(results[1].to_vector<int>() == std::vector<int>{6, 9});
     Parallel<Tensor, Device> where(2, [](const Tensor&) { return current_device(); }, {.devices = two});
-    where.put(zeros({1}, {.device = "cpu:1"}));
-    where.put(zeros({1}, {.device = "cpu:1"}));
-    CHECK(where.drain() == std::vector<Device>{"cpu:1", "cpu:1"});
+    where.put(zeros({1}, {.device = device_here(1)}));
+    where.put(zeros({1}, {.device = device_here(1)}));
+    CHECK(where.drain() == std::vector<Device>{device_here(1), device_here(1)});
   }
 
   TEST_CASE("errors come out of get, the pool goes on, drain tells all of them") {
@@ -181,7 +183,7 @@ TEST_SUITE("parallel/pool") {
     Parallel<Tensor, int> pool(2, sum, {.serial_init = false, .devices = two});
     for (int round = 1; round < 4; ++round) {
       pool.put(full({1}, round));
-      pool.put(full({1}, 10, {.device = "cpu:1"}));
+      pool.put(full({1}, 10, {.device = device_here(1)}));
       CHECK(pool.drain() == std::vector<int>{round + 10, round + 10});
     }
     Parallel<Tensor, int> serial(2, sum, {.devices = two});

@@ -144,7 +144,7 @@ TEST_SUITE("parallel/profile") {
   }
 
   TEST_CASE("an error in a worker leaves a profile that can be read") {
-    Training training(cpus(2));
+    Training training(devices_here(2));
     const Tensor wrong = ones({8, 2, 6, 6});  // two channels
     Profile profile;
     {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "tests/parallel/devices.h"
 #include "weft/nn/nn.h"
 #include "weft/parallel/backward.h"
 #include "weft/parallel/data_parallel.h"
@@ -11,6 +12,7 @@
 
 using namespace weft;
 using namespace weft::parallel;
+using namespace weft::test;
 
 namespace {
 
@@ -19,7 +21,7 @@ struct Two : nn::Module {
   WEFT_MEMBERS(a, b)
 };
 
-void backward_of(const nn::Parameter& p, double factor, Device device = "cpu:0") {
+void backward_of(const nn::Parameter& p, double factor, Device device = device_here(0)) {
   Tensor loss;
   {
     const autograd::Record record;
@@ -34,6 +36,7 @@ std::vector<float> value(const nn::Parameter& p, int place = 0) { return p.at(pl
 
 TEST_SUITE("parallel/trainer") {
   TEST_CASE("step divides by n and clips in between") {
+    const DeviceGuard here(device_here(0));
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
     backward_of(net.a, 4), backward_of(net.b, 8);
@@ -44,6 +47,7 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("a parameter without a fresh gradient is an error by name, before anything changes") {
+    const DeviceGuard here(device_here(0));
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
     backward_of(net.a, 1);
@@ -59,6 +63,7 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("ignore_stale_grad leaves such parameters out: no decay, no momentum") {
+    const DeviceGuard here(device_here(0));
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1, .momentum = 0.5, .weight_decay = 0.5}),
                     {.ignore_stale_grad = true});
@@ -69,11 +74,13 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("a gradient on some devices: the others count as zero, all copies step alike") {
+    const DeviceGuard here(device_here(0));
     Two net;
-    net.to({"cpu:0", "cpu:1", "cpu:2"});
+    net.to(devices_here(3));
     Trainer trainer(net.parameters(), nn::optim::AdamW({.lr = 0.5}));
     for (int round = 0; round < 3; ++round) {
-      backward_of(net.a, 1, "cpu:1"), backward_of(net.a, 2, "cpu:2"), backward_of(net.b, 1, "cpu:0");
+      backward_of(net.a, 1, device_here(1)), backward_of(net.a, 2, device_here(2)),
+          backward_of(net.b, 1, device_here(0));
       trainer.allreduce_grads();
       trainer.allreduce_grads();  // sums only once
       CHECK(net.a.grad_at(0).to_vector<float>() == std::vector<float>{3, 3});
@@ -83,12 +90,14 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("small and large buckets give the same sums") {
+    const DeviceGuard here(device_here(0));
     const auto run = [](int64_t bucket_bytes) {
       seed(1);
       nn::Sequential net;
       for (int i = 0; i < 6; ++i) net.add<nn::Linear>(5, 5);
-      net.to({"cpu:0", "cpu:1"});
-      for (const nn::Parameter& p : net.parameters()) backward_of(p, 3, "cpu:0"), backward_of(p, 4, "cpu:1");
+      net.to(devices_here(2));
+      for (const nn::Parameter& p : net.parameters())
+        backward_of(p, 3, device_here(0)), backward_of(p, 4, device_here(1));
       Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 0.25}), {.bucket_bytes = bucket_bytes});
       trainer.step();
       std::vector<std::vector<float>> values;
@@ -99,25 +108,29 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("NaN is found before the update") {
+    const DeviceGuard here(device_here(0));
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}), {.check_finite = true});
     backward_of(net.a, std::nan("")), backward_of(net.b, 1);
     CHECK_THROWS_WITH(
         trainer.step(),
-        "step: gradient of 'a' holds 2 values that are NaN or infinite (first on cpu:0); parameters unchanged");
+        said_here(
+            "step: gradient of 'a' holds 2 values that are NaN or infinite (first on cpu:0); parameters unchanged")
+            .c_str());
     CHECK(value(net.b) == std::vector<float>{1, 1});
     backward_of(net.a, 1);
     CHECK_NOTHROW(trainer.step());
   }
 
   TEST_CASE("a failed backward pass makes its gradients stale; the next step refuses by name") {
+    const DeviceGuard here(device_here(0));
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
     backward_of(net.a, 1), backward_of(net.b, 1);
     Tensor loss;
     {
       const autograd::Record record;
-      Tensor y = net.b.on("cpu:0") * 2.0;
+      Tensor y = net.b.on(device_here(0)) * 2.0;
       autograd::as_node(y.impl().slot)->add_hook(0, [](const Tensor&) -> Tensor { throw Error("hook"); });
       loss = y.sum();
     }
@@ -128,6 +141,7 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("state carries no devices: training goes on elsewhere with the same bits") {
+    const DeviceGuard here(device_here(0));
     const auto train = [](Trainer& trainer, const nn::Parameter& p, const std::vector<Device>& devices, int steps) {
       for (int i = 0; i < steps; ++i) {
         for (const Device device : devices) backward_of(p, 0.5 * (i + 1) / static_cast<double>(devices.size()), device);
@@ -140,19 +154,20 @@ TEST_SUITE("parallel/trainer") {
       WEFT_MEMBERS(a)
     } whole, first, second;
     Trainer uninterrupted(whole.parameters(), adam);
-    train(uninterrupted, whole.a, {"cpu:0"}, 3), train(uninterrupted, whole.a, {"cpu:0"}, 3);
+    train(uninterrupted, whole.a, devices_here(1), 3), train(uninterrupted, whole.a, devices_here(1), 3);
     Trainer before(first.parameters(), adam);
-    train(before, first.a, {"cpu:0"}, 3);
+    train(before, first.a, devices_here(1), 3);
     second.copy_from(first);
-    second.to({"cpu:0", "cpu:1"});
+    second.to(devices_here(2));
     Trainer after(second.parameters(), adam);
     after.load_state(before.state());
-    train(after, second.a, {"cpu:0", "cpu:1"}, 3);
+    train(after, second.a, devices_here(2), 3);
     CHECK(value(second.a, 1) == value(whole.a));
     CHECK_THROWS_AS(after.load_state({}), CheckpointError);
   }
 
   TEST_CASE("states keep the names of the start, and two modules may use the same ones") {
+    const DeviceGuard here(device_here(0));
     struct Pair : nn::Module {
       Two first, second;
       WEFT_MEMBERS(first, second)
@@ -177,18 +192,20 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("module.to() after the trainer was built takes the state along") {
+    const DeviceGuard here(device_here(0));
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1, .momentum = 1}));
     backward_of(net.a, 1), backward_of(net.b, 1);
     trainer.step();
-    net.to({"cpu:1", "cpu:2"});
-    for (const Device device : {Device("cpu:1"), Device("cpu:2")})
+    net.to({device_here(1), device_here(2)});
+    for (const Device device : {device_here(1), device_here(2)})
       backward_of(net.a, 0.5, device), backward_of(net.b, 0.5, device);
     trainer.step();
     for (int i = 0; i < 2; ++i) CHECK(value(net.a, i) == std::vector<float>{-2, -2});
   }
 
   TEST_CASE("groups: own rate, decay and multipliers, read at every step; a schedule scales all alike") {
+    const DeviceGuard here(device_here(0));
     Two net;
     net.parameters();
     Trainer trainer(std::vector<nn::optim::ParameterGroup>{{.parameters = {net.a}, .lr = 2, .weight_decay = 0.5},
@@ -212,12 +229,13 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("clipping: of the sums over devices, divided by n") {
+    const DeviceGuard here(device_here(0));
     Two net;
-    net.to({"cpu:0", "cpu:1"});
+    net.to(devices_here(2));
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
     const auto pass = [&] {
-      for (const Device device : {Device("cpu:0"), Device("cpu:1")}) backward_of(net.a, 6, device);
-      backward_of(net.b, 4, "cpu:1");
+      for (const Device device : {device_here(0), device_here(1)}) backward_of(net.a, 6, device);
+      backward_of(net.b, 4, device_here(1));
     };
     pass();
     const double norm = std::sqrt(2 * 12.0 * 12 + 2 * 4 * 4);
@@ -236,17 +254,19 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("no_sync: passes add up until the next update, as one large batch") {
+    const DeviceGuard here(device_here(0));
     Two net;
-    net.to({"cpu:0", "cpu:1"});
+    net.to(devices_here(2));
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
     for (int round = 0; round < 2; ++round) {  // gradients of the first step do not count in the second
       for (int part = 0; part < 2; ++part) {
         const auto scope = trainer.no_sync();
-        backward_of(net.a, 0.25, "cpu:0"), backward_of(net.a, 0.5, "cpu:1"), backward_of(net.b, 1, "cpu:0");
+        backward_of(net.a, 0.25, device_here(0)), backward_of(net.a, 0.5, device_here(1)),
+            backward_of(net.b, 1, device_here(0));
         CHECK_THROWS_WITH_AS(trainer.step(), "step: gradients gather under no_sync(); end its scope first",
                              AutogradError);
       }
-      backward_of(net.a, 0.5, "cpu:0");  // after the scope: still added
+      backward_of(net.a, 0.5, device_here(0));  // after the scope: still added
       trainer.step();
       CHECK(net.a.grad_at(1).to_vector<float>() == std::vector<float>{2, 2});
       CHECK(net.a.request() == GradReq::write);
@@ -259,6 +279,7 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("no_sync keeps gradients that no step has used, zero_grad drops them") {
+    const DeviceGuard here(device_here(0));
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}), {.ignore_stale_grad = true});
     backward_of(net.a, 1);
@@ -276,38 +297,41 @@ TEST_SUITE("parallel/trainer") {
   }
 
   TEST_CASE("a backward pass into sums is an error; with all copies written anew it is not") {
+    const DeviceGuard here(device_here(0));
     Two net;
-    net.to({"cpu:0", "cpu:1"});
+    net.to(devices_here(2));
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
     const auto pass = [&](Device device) { backward_of(net.a, 1, device), backward_of(net.b, 1, device); };
-    pass("cpu:0"), pass("cpu:1");
+    pass(device_here(0)), pass(device_here(1));
     trainer.allreduce_grads();
-    pass("cpu:1");
+    pass(device_here(1));
     CHECK_THROWS_AS(trainer.step(), AutogradError);
     CHECK(value(net.a) == std::vector<float>{1, 1});
-    pass("cpu:0");
+    pass(device_here(0));
     trainer.step();
     CHECK(value(net.a, 1) == std::vector<float>{-1, -1});
   }
 
   TEST_CASE("parameters frozen later are left out; gradients from before module.to() are not used twice") {
+    const DeviceGuard here(device_here(0));
     Two net;
     Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1}));
     backward_of(net.a, 1), backward_of(net.b, 1);
     trainer.step();
     net.b.set_request(GradReq::null);
-    net.to({"cpu:0", "cpu:1"});
+    net.to(devices_here(2));
     CHECK_THROWS_AS(trainer.step(), AutogradError);
-    backward_of(net.a, 1, "cpu:1");
+    backward_of(net.a, 1, device_here(1));
     trainer.step();
     CHECK(value(net.a) == std::vector<float>{-1, -1});
     CHECK(value(net.b) == std::vector<float>{0, 0});
   }
 
   TEST_CASE("parameters on different devices are an error that names two") {
+    const DeviceGuard here(device_here(0));
     Two net;
     net.parameters();
-    const Device one[] = {"cpu:1"};
+    const Device one[] = {device_here(1)};
     net.b.to(one);
     CHECK_THROWS_AS(Trainer(net.parameters(), nn::optim::SGD({})), DeviceError);
   }

@@ -1,6 +1,7 @@
 // What a test program may add to the common main(): the simulator's program does.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,10 @@
 /// Called after every test case; a text that is not empty fails the case. Defined only in programs that run on
 /// simulated devices, so its presence says that this is one.
 std::string weft_test_after_case() __attribute__((weak));
+/// Defined in the same programs: `count` allocations of memory of a simulated device fail, from the nth on (from 0) …
+void weft_test_fail_allocations(int device, int64_t nth, int64_t count) __attribute__((weak));
+/// … until this is called, which says how many did.
+int64_t weft_test_failed_allocations() __attribute__((weak));
 
 namespace weft::test {
 /// True in a program whose CUDA devices are simulated.
