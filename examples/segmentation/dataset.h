@@ -21,13 +21,6 @@ struct DatasetOptions {
   uint64_t seed = 1;
 };
 
-// Has the folder lists or subfolders of this split?
-inline bool has_split(const std::string& folder, const std::string& split) {
-  const std::filesystem::path root = folder;
-  return std::filesystem::exists(root / "ImageSets/Segmentation" / (split + ".txt")) ||
-         std::filesystem::is_directory(root / "images" / split);
-}
-
 // Which of disc, square and triangle, 1, 2 and 3, has (x, y) inside; else 0. (0, 0) is its middle and r its size.
 inline bool inside_shape(int64_t kind, double x, double y, double r) {
   if (kind == 1) return x * x + y * y < r * r;
@@ -74,7 +67,7 @@ class Dataset {
       text_ = std::to_string(size_) + " generated pictures";
       return;
     }
-    split_ = has_split(options.folder, split);
+    split_ = data::has_split(options.folder, split);
     folder_ = data::open_folder(options.folder, split_ ? split : "");
     classes_ = folder_.classes;
     size_ = folder_.files.size();
@@ -103,7 +96,9 @@ class Dataset {
  private:
   void name_classes() {
     auto count = static_cast<size_t>(options_.classes);
-    if (count == 0) count = classes_.empty() && folder_.layout == "VOC" ? 21 : classes_.size();
+    if (count == 0) count = classes_.size();
+    if (count == 0 && folder_.layout == "VOC") count = 21;
+    if (count == 0 && folder_.layout == "ADE20K") count = 150;
     if (count == 0)
       fail("dataset: '", options_.folder, "' has no class_names.txt, which would say the classes; give --classes");
     for (size_t c = classes_.size(); c < count; ++c) classes_.push_back("class " + std::to_string(c));

@@ -99,7 +99,81 @@ Folder open_pair(const fs::path& images, const fs::path& masks) {
   return folder;
 }
 
+std::string ade_split(const std::string& split) {
+  return split == "train" ? "training" : split == "val" ? "validation" : split;
+}
+bool is_ade(const fs::path& root) {
+  return fs::is_directory(root / "images" / "training") && fs::is_directory(root / "annotations" / "training");
+}
+
+// The names are the last column of a table: "1<tab>0.1576<tab>11664<tab>1172<tab>1<tab>wall".
+std::vector<std::string> ade_classes(const fs::path& table) {
+  std::vector<std::string> classes;
+  if (!fs::is_regular_file(table)) return classes;
+  for (const std::string& line : lines_of(table)) {
+    const std::string name = line.substr(line.rfind('\t') + 1);
+    if (line[0] >= '0' && line[0] <= '9') classes.push_back(name.substr(0, name.find(',')));
+  }
+  return classes;
+}
+
+Folder open_ade(const fs::path& root, const std::string& split) {
+  const std::string name = ade_split(split);
+  const fs::path images = root / "images" / name, labels = root / "annotations" / name;
+  WEFT_CHECK(data::FileError, !split.empty() && fs::is_directory(images) && fs::is_directory(labels), "open_folder: '",
+             root.string(), "' (ADE20K) has no folders images/", name, " and annotations/", name,
+             "; the splits are train and val");
+  Folder folder = open_pair(images, labels);
+  folder.layout = "ADE20K";
+  for (Files& files : folder.files) files.code = LabelCode::ade20k;
+  folder.classes = ade_classes(root / "objectInfo150.txt");
+  return folder;
+}
+
+Folder open_cityscapes(const fs::path& root, const std::string& split) {
+  const fs::path images = root / "leftImg8bit" / split, labels = root / "gtFine" / split;
+  WEFT_CHECK(data::FileError, !split.empty() && fs::is_directory(images) && fs::is_directory(labels), "open_folder: '",
+             root.string(), "' (Cityscapes) has no folders leftImg8bit/", split, " and gtFine/", split,
+             "; the splits are train and val");
+  Folder folder{"Cityscapes",
+                {},
+                {"road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
+                 "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"}};
+  std::map<std::string, fs::path> pictures;
+  constexpr std::string_view ending = "_leftImg8bit.png";
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(images))
+    if (entry.path().filename().string().ends_with(ending)) {
+      const std::string name = entry.path().filename().string();
+      pictures[name.substr(0, name.size() - ending.size())] = entry.path();
+    }
+  for (const auto& [name, image] : pictures) {
+    const fs::path city = labels / image.parent_path().lexically_relative(images);
+    const fs::path train_ids = city / (name + "_gtFine_labelTrainIds.png");
+    if (fs::is_regular_file(train_ids))
+      folder.files.push_back({name, image.string(), train_ids.string()});
+    else
+      folder.files.push_back(
+          {name, image.string(), must_exist(city / (name + "_gtFine_labelIds.png"), image), LabelCode::cityscapes_ids});
+  }
+  return folder;
+}
+
+uint8_t class_of(uint8_t stored, LabelCode code) {
+  constexpr int ids[] = {7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33};  // class -> id
+  if (code == LabelCode::ade20k) return static_cast<uint8_t>(stored - 1);                            // 0 becomes 255
+  if (code == LabelCode::classes) return stored;
+  const auto* const found = std::find(std::begin(ids), std::end(ids), int{stored});
+  return found == std::end(ids) ? uint8_t{255} : static_cast<uint8_t>(found - std::begin(ids));
+}
+
 }  // namespace
+
+bool has_split(const std::string& root_name, const std::string& split) {
+  const fs::path root(root_name);
+  return fs::exists(root / "ImageSets" / "Segmentation" / (split + ".txt")) ||
+         fs::is_directory(root / "images" / split) || fs::is_directory(root / "leftImg8bit" / split) ||
+         (is_ade(root) && fs::is_directory(root / "images" / ade_split(split)));
+}
 
 Folder open_folder(const std::string& root_name, const std::string& split) {
   const fs::path root(root_name);
@@ -108,6 +182,8 @@ Folder open_folder(const std::string& root_name, const std::string& split) {
   if (fs::is_directory(root / "JPEGImages"))
     for (const char* name : {"SegmentationClass", "SegmentationClassPNG", "SegmentationClassAug"})
       if (folder.layout.empty() && holds_png(root / name)) folder = open_voc(root, root / name, split);
+  if (folder.layout.empty() && is_ade(root)) folder = open_ade(root, split);
+  if (folder.layout.empty() && fs::is_directory(root / "leftImg8bit")) folder = open_cityscapes(root, split);
   for (const char* name : {"masks", "labels", "annotations"}) {
     if (!folder.layout.empty() || !fs::is_directory(root / "images") || !fs::is_directory(root / name)) continue;
     const bool split_is_folder = fs::is_directory(root / "images" / split) && fs::is_directory(root / name / split);
@@ -115,8 +191,10 @@ Folder open_folder(const std::string& root_name, const std::string& split) {
                " and ", name, "/", split, "; name a split that is there, or none");
     folder = open_pair(root / "images" / split, root / name / split);
   }
-  WEFT_CHECK(data::FileError, !folder.layout.empty(), "open_folder: '", root_name,
-             "' has neither JPEGImages/ and SegmentationClass/ with .png files nor images/ and masks/; arrange it so");
+  WEFT_CHECK(
+      data::FileError, !folder.layout.empty(), "open_folder: '", root_name,
+      "' has neither JPEGImages/ and SegmentationClass/ with .png files nor images/ and masks/, nor is it ADE20K or "
+      "Cityscapes; arrange it so");
   WEFT_CHECK(data::FileError, !folder.files.empty(), "open_folder: '", root_name, "' (", folder.layout,
              ") holds no sample of the split '", split, "'; check the split");
   if (fs::is_regular_file(root / "class_names.txt")) folder.classes = lines_of(root / "class_names.txt");
@@ -124,7 +202,9 @@ Folder open_folder(const std::string& root_name, const std::string& split) {
 }
 
 Sample read_sample(const Files& files, const Palette& palette) {
-  return make_sample(files.name, to_rgb(read_image(files.image)), read_labels(files.labels, palette));
+  LabelMap labels = read_labels(files.labels, palette);
+  for (uint8_t& label : labels.values) label = class_of(label, files.code);
+  return make_sample(files.name, to_rgb(read_image(files.image)), labels);
 }
 
 }  // namespace weft::data

@@ -83,6 +83,69 @@ TEST_CASE("folder: a pair of folders, with and without splits") {
   CHECK(contains(error_of([&] { open_folder(scratch.path("empty")); }), "neither"));
 }
 
+TEST_CASE("folder: ADE20K counts its classes from 1, and its splits are training and validation") {
+  const Scratch scratch;
+  for (const std::string split : {"training", "validation"}) {
+    add_picture(scratch, "images/" + split + "/ADE_" + split + ".png", 1);
+    std::filesystem::create_directories(scratch.path("annotations/" + split));
+    write_png(scratch.path("annotations/" + split + "/ADE_" + split + ".png"), Image{2, 2, 1, {0, 1, 2, 150}});
+  }
+  const std::string root = scratch.path("");
+  CHECK(has_split(root, "train"));
+  CHECK(has_split(root, "val"));
+  CHECK_FALSE(has_split(root, "test"));
+  const Folder train = open_folder(root, "train");
+  CHECK(train.layout == "ADE20K");
+  CHECK(train.classes.empty());
+  CHECK(names(train) == std::vector<std::string>{"ADE_training"});
+  CHECK(read_sample(train.files[0]).labels == std::vector<uint8_t>{255, 0, 1, 149});
+  CHECK(names(open_folder(root, "val")) == std::vector<std::string>{"ADE_validation"});
+  CHECK(contains(error_of([&] { open_folder(root, "test"); }), "images/test"));
+  CHECK(contains(error_of([&] { open_folder(root); }), "splits are train and val"));
+  add_list(scratch, "objectInfo150.txt",
+           "Idx\tRatio\tTrain\tVal\tStuff\tName\n1\t0.2\t9\t9\t1\twall\n2\t0.1\t9\t9\t1\tbuilding, edifice\n");
+  CHECK(open_folder(root, "val").classes == std::vector<std::string>{"wall", "building"});
+  add_picture(scratch, "images/training/lonely.png", 1);
+  CHECK(contains(error_of([&] { open_folder(root, "train"); }), "lonely"));
+}
+
+TEST_CASE("folder: Cityscapes by city, with training ids or, by the table, with the 34 ids") {
+  const Scratch scratch;
+  add_picture(scratch, "leftImg8bit/train/ulm/ulm_1_leftImg8bit.png", 1);
+  add_picture(scratch, "leftImg8bit/train/bonn/bonn_7_leftImg8bit.png", 2);
+  add_picture(scratch, "leftImg8bit/val/jena/jena_2_leftImg8bit.png", 3);
+  for (const char* city : {"train/ulm", "train/bonn", "val/jena"})
+    std::filesystem::create_directories(scratch.path("gtFine") + "/" + city);
+  const auto write = [&](const std::string& name, const std::vector<uint8_t>& values) {
+    write_png(scratch.path("gtFine/" + name), Image{2, 2, 1, values});
+  };
+  write("train/ulm/ulm_1_gtFine_labelIds.png", {7, 8, 33, 0});
+  write("train/bonn/bonn_7_gtFine_labelIds.png", {0, 0, 0, 0});
+  write("train/bonn/bonn_7_gtFine_labelTrainIds.png", {0, 18, 255, 3});
+  const std::string root = scratch.path("");
+  CHECK(has_split(root, "val"));
+  CHECK_FALSE(has_split(root, "test"));
+  const Folder train = open_folder(root, "train");
+  CHECK(train.layout == "Cityscapes");
+  CHECK(names(train) == std::vector<std::string>{"bonn_7", "ulm_1"});
+  CHECK(train.classes.size() == 19);
+  CHECK(train.classes[18] == "bicycle");
+  CHECK(read_sample(train.files[0]).labels == std::vector<uint8_t>{0, 18, 255, 3});
+  CHECK(read_sample(train.files[1]).labels == std::vector<uint8_t>{0, 1, 18, 255});
+  CHECK(contains(error_of([&] { open_folder(root, "val"); }), "jena_2_gtFine_labelIds.png"));
+  CHECK(contains(error_of([&] { open_folder(root, "test"); }), "leftImg8bit/test"));
+
+  std::vector<uint8_t> classes;  // of all 34 ids
+  for (uint8_t id = 0; id < 34; ++id) {
+    write("val/jena/jena_2_gtFine_labelIds.png", {id, id, id, id});
+    classes.push_back(read_sample(open_folder(root, "val").files.at(0)).labels[0]);
+  }
+  constexpr uint8_t none = 255;
+  CHECK(classes == std::vector<uint8_t>{none, none, none, none, none, none, none, 0,  1,  none, none, 2,
+                                        3,    4,    none, none, none, 5,    none, 6,  7,  8,    9,    10,
+                                        11,   12,   13,   14,   15,   none, none, 16, 17, 18});
+}
+
 TEST_CASE("folder: PASCAL VOC photographs of the package labelme-examples, where it is installed") {
   const std::string root = "/usr/share/doc/labelme-examples/examples/semantic_segmentation/data_dataset_voc";
   if (!std::filesystem::is_directory(root)) {
