@@ -5,6 +5,7 @@
 //   own share)
 #include "weft/nn/sync_batch_norm.h"
 
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/joint.h"
 #include "weft/autograd/last_derivative.h"
 #include "weft/autograd/ops/batch_norm_add.h"
@@ -231,7 +232,8 @@ Tensor sync_batch_norm_add(const Tensor& x, const Tensor& residual, const Tensor
                            const weft::BatchNormOptions& options) {
   WEFT_CHECK(ShapeError, residual.shape() == x.shape(), "sync_batch_norm_add: the residual has shape ",
              residual.shape(), ", the input ", x.shape(), "; they must agree");
-  return meet(x, residual, gamma, beta, running_mean, running_var, options);
+  return meet(autograd::as_wide_as(x, residual), autograd::as_wide_as(residual, x), gamma, beta, running_mean,
+              running_var, options);
 }
 
 }  // namespace weft::nn

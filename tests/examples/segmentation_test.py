@@ -5,7 +5,7 @@
 shapes: a small U-Net on generated pictures, on two devices. Stopped by SIGINT, killed by SIGKILL and resumed each time,
 it comes to the bits of a training that nothing happened to; then its scores and pictures.
 folder: an FCN with an auxiliary head on photographs in VOC's layout (of the package labelme-examples, else written
-here), stopped in an epoch and resumed: dropout too is the same.
+here), stopped in an epoch and resumed: dropout too is the same. Then two steps in bf16 and f16, with batch norm over two devices.
 """
 import csv
 import json
@@ -231,6 +231,23 @@ def folder(root):
     size = png(root / f"seen/{image.stem}.png")
     masks = data / ("SegmentationClassPNG" if PHOTOGRAPHS.is_dir() else "SegmentationClass")
     assert size == (*png(masks / f"{image.stem}.png")[:2], 3), size
+    mixed(root / "mixed")
+
+
+def mixed(root):
+    """Two steps of a ResNet, whose blocks add inside batch norm, over two devices in 16 bits: about f32's losses."""
+    common = [train, "--model", "fcn", "--backbone", "resnet18", "--variant", "v1b", "--generated", 4, "--base-size", 32,
+              "--crop-size", 32, "--batch", 2, "--epochs", 1, "--sync-bn", "--devices", "cpu:0,cpu:1", "--log-interval", 1]
+    losses = {}
+    for dtype in ("f32", "bf16", "f16"):
+        call(*common, "--dtype", dtype, "--save", root / dtype)
+        losses[dtype] = [float(r["loss"]) for r in table(root / dtype) if r["loss"]]
+        saved = tensors(root / dtype / "last.safetensors")[0]
+        assert {saved[n][0] for n in saved if n.startswith("model/") and n.endswith(".weight")} == {"F32"}, dtype
+        assert any(n.startswith("scaler/") for n in saved) == (dtype == "f16"), list(saved)
+    for dtype in ("bf16", "f16"):
+        assert len(losses[dtype]) == 2 and losses[dtype] != losses["f32"], losses
+        assert all(abs(a - b) < 0.05 * b for a, b in zip(losses[dtype], losses["f32"])), losses
 
 
 for program in (train, evaluate, predict):

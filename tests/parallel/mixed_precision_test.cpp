@@ -185,6 +185,42 @@ TEST_SUITE("parallel/mixed_precision") {
     }
   }
 
+  TEST_CASE("sync batch norm adds a residual of another width: both get gradients, as on one device") {
+    struct Block : nn::Module {
+      nn::BatchNorm2d norm{2, {.relu = true, .sync = true}};
+      DType main = DType::f32, residual = DType::f32;
+      WEFT_MEMBERS(norm)
+      Tensor forward(const Tensor& x) const { return norm.forward(x.to(main), (x * 2).to(residual)); }
+    };
+    const Tensor x = randn({5, 2, 3, 2}), dy = randn({5, 2, 3, 2});
+    for (const auto& [main, residual] :
+         {std::pair(DType::bf16, DType::f32), std::pair(DType::f32, DType::bf16), std::pair(DType::f16, DType::f32)}) {
+      CAPTURE(main);
+      CAPTURE(residual);
+      std::vector<std::vector<float>> expected;
+      for (const int n : {1, 2, 3}) {
+        CAPTURE(n);
+        Block block;
+        block.main = main, block.residual = residual;
+        const DataParallelModel model(block, devices_here(n));
+        const Tensor leaf = x.clone().attach_grad();
+        Tensor y;
+        {
+          const autograd::Record record;
+          const autograd::Autocast autocast(main == DType::f16 ? DType::f16 : DType::bf16);
+          y = gather(model(leaf), device_here(0));
+        }
+        CHECK(y.dtype() == DType::f32);
+        const Tensor dx = autograd::grad({y}, {leaf}, {.head_grads = {dy.to(y.device())}})[0];
+        const std::vector<std::vector<float>> found{y.to_vector<float>(), dx.to_vector<float>()};
+        if (n == 1) expected = found;
+        for (size_t k = 0; k < found.size(); ++k)
+          for (size_t i = 0; i < found[k].size(); ++i)
+            CHECK(std::fabs(found[k][i] - expected[k][i]) <= (k == 0 ? 1e-4 : 0.02) * (1 + std::fabs(expected[k][i])));
+      }
+    }
+  }
+
   TEST_CASE("f16 autocast with a scaler trains like f32") {
     for (const DeviceType type : kinds(2)) {
       const int steps = natively_or(type, 40, 2);
