@@ -67,7 +67,7 @@ struct Call {
       error = std::current_exception();
     }
     const std::lock_guard lock(mutex);
-    if (error) errors.push_back({rank, device, error});  // there is room
+    if (error) errors.push_back({rank, device, std::move(error)});  // there is room; the caller alone holds it now
     answered[i] = true;
     if (--left == 0) done.notify_all();
   }
