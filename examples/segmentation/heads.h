@@ -117,26 +117,34 @@ inline double pixel(const data::Volume& volume, double x, int64_t j, double z) {
 }
 
 /// All slices in which at least 400 pixels (16 cm²) are brighter than 10, from back to front. Intensities are divided
-/// by the 99th percentile and end at 1.3.
-inline std::vector<data::Sample> slices_of(const Head& head) {
-  const float most = percentile_99(head.image);
-  const double center_x = middle(head.image, 0), center_z = middle(head.image, 2);
+/// by the 99th percentile and end at 1.3. `label`: of the pixel whose middle is (x, j, z), in voxels.
+template <class Label>
+std::vector<data::Sample> slices_of(const data::Volume& image, const Label& label) {
+  const float most = percentile_99(image);
+  const double center_x = middle(image, 0), center_z = middle(image, 2);
   std::vector<data::Sample> slices;
-  for (int64_t j = 0; j < head.image.extent[1]; ++j) {
+  for (int64_t j = 0; j < image.extent[1]; ++j) {
     data::Sample slice{"slice " + std::to_string(j), side, side, 1, {}, {}};
     int64_t bright = 0;
     for (int64_t row = 0; row < side; ++row)
       for (int64_t column = 0; column < side; ++column) {
-        const double x = center_x + static_cast<double>(column - side / 2) * step / head.image.spacing[0];
-        const double z = center_z - static_cast<double>(row - side / 2) * step / head.image.spacing[2];
-        const double value = pixel(head.image, x, j, z);
+        const double x = center_x + static_cast<double>(column - side / 2) * step / image.spacing[0];
+        const double z = center_z - static_cast<double>(row - side / 2) * step / image.spacing[2];
+        const double value = pixel(image, x, j, z);
         bright += value > 10;
         slice.image.push_back(std::clamp(static_cast<float>(value) / most, 0.0f, 1.3f));
-        slice.labels.push_back(pixel(head.brain, x, j, z) > 0.5 ? 1 : 0);
+        slice.labels.push_back(label(x, j, z));
       }
     if (bright >= 400) slices.push_back(std::move(slice));
   }
   return slices;
+}
+
+/// With the labels 1 where most of the pixel is brain, else 0.
+inline std::vector<data::Sample> slices_of(const Head& head) {
+  return slices_of(head.image, [&](double x, int64_t j, double z) {
+    return static_cast<uint8_t>(pixel(head.brain, x, j, z) > 0.5);
+  });
 }
 
 }  // namespace heads

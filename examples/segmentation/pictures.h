@@ -97,8 +97,9 @@ struct Example {
 };
 
 // A row per example, image | truth | prediction, all of one size, and a legend of the classes that occur in them.
-inline data::Image side_by_side(const std::vector<Example>& examples, const std::vector<std::string>& names) {
-  data::Palette palette = data::voc_palette();
+inline data::Image side_by_side(const std::vector<Example>& examples, const std::vector<std::string>& names,
+                                data::Palette palette = data::voc_palette()) {
+  palette.resize(256, {255, 255, 255});
   palette[255] = {255, 255, 255};
   std::set<uint8_t> classes;
   for (const Example& example : examples)
