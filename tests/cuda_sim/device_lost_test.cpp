@@ -4,9 +4,12 @@
 //
 // WEFT_SIM_FAULTS: how many places per kind and device are tried, drawn from the seed of the tests; "all" for every
 // one.
+#include <cmath>
 #include <optional>
 
 #include "tests/cuda_sim/failure.h"
+#include "tests/support/temp_folder.h"
+#include "weft/nn/serialize.h"
 
 using namespace weft;
 using namespace weft::test;
@@ -68,7 +71,66 @@ int64_t lose_at(const Loss& loss, int device, int64_t nth, const Clean& clean, c
   return fired;
 }
 
+// Batch norm whose ranks gather running statistics of their own.
+struct Plain : nn::Module {
+  nn::BatchNorm2d norm{2, {.momentum = 0.5}};
+  WEFT_MEMBERS(norm)
+  Tensor forward(const Tensor& x) const { return norm(x); }
+};
+
+void lose(int device) {
+  sim::clear_faults();
+  sim::inject({.kind = FaultKind::device_lost, .device = device, .code = cudaErrorECCUncorrectable});
+  CHECK(has(error_of([&] { synchronize(Device(DeviceType::cuda, device)); }), "is lost"));
+  sim::clear_faults();
+}
+
 }  // namespace
+
+TEST_CASE("a device is lost: what the other ranks' batch norms have seen is merged and saved; of none, an error") {
+  const double counts[] = {18, 18, 9, 9};  // 6 samples of 3x3 over 4 devices
+  for (const int lost : {0, 2}) {
+    CAPTURE(lost);
+    const Afresh afresh;
+    {
+      Plain net;
+      const parallel::DataParallelModel model(net, cuda_devices());
+      {
+        const DeviceGuard host("cpu");
+        const autograd::TrainMode train;
+        model(randn({6, 2, 3, 3}));
+      }
+      std::vector<double> mean[4], variance[4], merged_mean(2), merged_variance(2);
+      double total = 0;
+      for (int i = 0; i < device_total; ++i) {
+        mean[i] = net.norm.running_mean.at(i).to_vector<double>();
+        variance[i] = net.norm.running_var.at(i).to_vector<double>();
+        if (i != lost) total += counts[i];
+      }
+      for (size_t c = 0; c < 2; ++c) {
+        for (int i = 0; i < device_total; ++i)
+          if (i != lost) merged_mean[c] += counts[i] / total * mean[i][c];
+        for (int i = 0; i < device_total; ++i)
+          if (i != lost)
+            merged_variance[c] += counts[i] / total * (variance[i][c] + std::pow(mean[i][c] - merged_mean[c], 2));
+      }
+      lose(lost);
+      for (const auto& [name, value] : nn::state_of(net)) {
+        const auto saved = value.to("cpu").to_vector<double>();
+        for (size_t c = 0; c < 2; ++c) {
+          if (name == "norm.running_mean") CHECK(saved[c] == doctest::Approx(merged_mean[c]).epsilon(1e-5));
+          if (name == "norm.running_var") CHECK(saved[c] == doctest::Approx(merged_variance[c]).epsilon(1e-5));
+        }
+      }
+      for (int i = 0; i < device_total; ++i)
+        if (i != lost) lose(i);
+      const TempFolder folder;
+      CHECK(has(error_of([&] { nn::save(net, folder / "lost.safetensors"); }), "is lost"));
+      CHECK(folder.files().empty());
+    }
+    CHECK(reports() == "");
+  }
+}
 
 TEST_CASE("a device is lost at any call of a training step: the others can be saved, and a new model trains on them") {
   const Clean clean = [] {

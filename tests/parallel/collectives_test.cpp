@@ -14,6 +14,7 @@
 #include "weft/parallel/apply.h"
 #include "weft/parallel/backward.h"
 #include "weft/parallel/parallel.h"
+#include "weft/tensor/collective.h"
 #include "weft/tensor/operators.h"
 #include "weft/tensor/random.h"
 
@@ -79,6 +80,25 @@ TEST_SUITE("parallel/collectives") {
       CHECK(cut[2].to_vector<float>() == (x.slice(0, 2, 5) * 3.0).to_vector<float>());
       CHECK(cut[2].device() == devices[2]);
     }
+  }
+
+  TEST_CASE("the order of a tree is pairs of neighbours, then pairs of pairs, wherever the ranks are") {
+    const std::vector<float> x{1e8f, -1e8f, 1, 1};  // in a chain 1 + 1 would come to the same, 1e8 + 1 would not
+    const std::vector<float> y{1, 1e8f, -1e8f, 1};  // (1 + 1e8) + (-1e8 + 1) = 0, in a chain 1
+    for (const DeviceType type : kinds(4))
+      for (const int n : {1, 2, 4}) {
+        Tensors xs, ys;
+        for (size_t i = 0; i < 4; ++i) {
+          const Device device(type, static_cast<int>(i) * n / 4);
+          xs.push_back(full({1}, x[i], {.device = device})), ys.push_back(full({1}, y[i], {.device = device}));
+        }
+        for (const Tensor& sum : ops::all_reduce(xs, Order::tree)) CHECK(sum.item<float>() == 2);
+        for (const Tensor& sum : ops::all_reduce(ys, Order::tree)) CHECK(sum.item<float>() == 0);
+        CHECK(ops::reduce(ys, ys[3].device(), Order::tree).item<float>() == 0);
+        const Tensors sums = ops::all_reduce(xs, Order::tree);
+        for (size_t i = 0; i < 4; ++i)
+          for (size_t k = 0; k < i; ++k) CHECK(sums[i].raw() != sums[k].raw());  // each rank's own
+      }
   }
 
   TEST_CASE("one device, one tensor: results are new tensors") {

@@ -227,7 +227,12 @@ TEST_SUITE("parallel/data_parallel") {
     Whole net;
     CHECK_THROWS_AS(DataParallelModel(net, {device_here(0), device_here(0)}), DeviceError);
     CHECK_NOTHROW(DataParallelModel(net, {device_here(0), device_here(0)}, {.allow_duplicates = true}));
-    CHECK_THROWS_AS(DataParallelModel(net, devices_here(2), {.shares = 3}), DeviceError);
+    for (const int shares : {3, 6})
+      CHECK_THROWS_AS(DataParallelModel(net, devices_here(2), {.shares = shares}), DeviceError);
+    const DataParallelCriterion criterion([](const Tensor& y) { return y.mean(); }, devices_here(2));
+    const Tensors y{ones({1}, {.device = device_here(1)}), ones({1}, {.device = device_here(0)})};
+    CHECK(total(criterion(PerDevice<Tensor>({y[0].device()}, {y[0]}))) == 1);
+    CHECK_THROWS_AS(criterion(PerDevice<Tensor>({y[0].device(), y[1].device()}, y)), DeviceError);
     CHECK_THROWS_AS(DataParallelModel(net, {"cuda:99"}), DeviceError);
   }
 

@@ -151,6 +151,37 @@ TEST_SUITE("parallel/pool") {
     CHECK(together == 0);
   }
 
+  TEST_CASE("items of a round draw as parts of one batch, rounds differently") {
+    const DeviceGuard here(two[0]);
+    seed(5);
+    const std::vector<float> whole = randn({3, 2}).to_vector<float>();
+    seed(5);
+    Parallel<Tensor, Tensor> pool(2, [](const Tensor& x) { return randn(x.shape()); }, {.devices = two});
+    std::vector<std::vector<float>> rounds(2);
+    for (std::vector<float>& round : rounds) {
+      pool.put(ones({2, 2})), pool.put(ones({1, 2}, {.device = two[1]}));
+      for (const Tensor& part : pool.drain())
+        for (const float value : part.to_vector<float>()) round.push_back(value);
+    }
+    CHECK(rounds[0] == whole);
+    CHECK(rounds[1] != whole);
+  }
+
+  TEST_CASE("after the first item of each device, items run side by side") {
+    std::latch both(2);
+    Parallel<Tensor, int> pool(2,
+                               [&](const Tensor& x) {
+                                 if (x.item<int>() == 0) return 0;
+                                 both.arrive_and_wait();
+                                 return 1;
+                               },
+                               {.devices = two});
+    for (const int value : {0, 1}) {
+      for (const Device device : two) pool.put(full({}, value, {.device = device}));
+      CHECK(pool.drain() == std::vector<int>{value, value});
+    }
+  }
+
   TEST_CASE("the caller's recording and training flags reach the workers, and stay there no longer") {
     Parallel<int, std::pair<bool, bool>> pool(
         2, [](int) { return std::pair(autograd::is_recording(), autograd::is_training()); });
