@@ -128,7 +128,8 @@ TEST_SUITE("parallel/collectives") {
       for (const Order order : {Order::fastest, Order::tree})
         check_gradients([&](const Tensors& x) { return blend(all_reduce(spread(x, devices), order)); }, three);
       check_gradients([&](const Tensors& x) { return blend(all_gather(spread(x, devices))); }, ragged);
-      check_gradients([&](const Tensors& x) { return blend(all_gather(spread(x, devices), 1)); }, three);
+      check_gradients([&](const Tensors& x) { return blend(all_gather(spread(x, devices), 1)); },
+                      {f64({2, 1}), f64({2, 2}), f64({2, 3})});
       check_gradients([&](const Tensors& x) { return blend(reduce_scatter(spread(x, devices), {1, 0, 1})); }, three);
     }
   }
@@ -235,6 +236,14 @@ TEST_SUITE("parallel/collectives in ranks") {
         [&] { on_ranks(devices_here(2), x, [](int rank, const Tensor& v) { return rank ? v : all_reduce(v); }); });
     CHECK(left.find(said_here("all_reduce float32[2] #0: rank 1 on cpu:1 returned without arriving")) !=
           std::string::npos);
+    const std::string recorded = text_of([&] {
+      on_ranks(devices_here(2), x, [](int rank, const Tensor& v) {
+        if (rank == 0) return all_reduce(v);
+        const autograd::Record record;
+        return all_reduce(v);
+      });
+    });
+    CHECK(recorded.find("rank 0 all_reduce float32[2], rank 1 all_reduce float32[2], recorded") != std::string::npos);
     const std::string root =
         text_of([&] { on_ranks(devices_here(2), x, [](int rank, const Tensor& v) { return broadcast(v, rank); }); });
     CHECK(root.find("rank 0 broadcast from rank 0, rank 1 broadcast from rank 1") != std::string::npos);
