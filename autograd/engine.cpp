@@ -119,6 +119,7 @@ void Engine::start(Executor* executor) {
   parallel_ = places_.size() > 1;
   queues_ = std::vector<Queue>(parallel_ ? places_.size() : 1);
   if (parallel_) count_pending();
+  if (parallel_ && options_.store && !options_.create_graph) observe();
   for (size_t i = 0; i < heads_.size(); ++i) {
     const Edge edge = edge_of(heads_[i]);
     deliver(edge, {std::numeric_limits<uint64_t>::max(), static_cast<uint32_t>(i), edge.output,
@@ -154,6 +155,7 @@ void Engine::run(Executor* executor) {
   } catch (...) {
     // Refused before anything ran: another pass has this graph, or had it, and nothing here is this one's to change.
     if (ran_ || !refused_) release_graph();
+    for (const auto& observer : observers_) observer->failed(number_);
     throw;
   }
 }
@@ -280,11 +282,17 @@ void Engine::run_node(Node* node) {
       node->drop_saved();
     }
   }
+  std::vector<Node*> complete;
   std::unique_lock<std::mutex> lock;
   if (parallel_) lock = std::unique_lock(mutex_);
-  for (uint32_t i = 0; i < edges.size(); ++i)
-    if (wanted.get()[i])
-      deliver(edges[i], {node->number(), i, edges[i].output, current_stream(), std::move(dxs.get()[i])});
+  for (uint32_t i = 0; i < edges.size(); ++i) {
+    if (!wanted.get()[i]) continue;
+    deliver(edges[i], {node->number(), i, edges[i].output, current_stream(), std::move(dxs.get()[i])});
+    if (is_last(edges[i])) complete.push_back(edges[i].node.raw());
+  }
+  if (complete.empty()) return;
+  lock.unlock();
+  for (Node* leaf : complete) finish_early(leaf);
 }
 
 // In a parallel pass the caller holds the mutex, and an undefined gradient, which is zero, counts as arrived.

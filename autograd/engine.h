@@ -8,10 +8,12 @@
 #include <condition_variable>
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "weft/autograd/backward.h"
 #include "weft/autograd/incoming.h"
 #include "weft/autograd/joint.h"
+#include "weft/autograd/leaf_observer.h"
 
 namespace weft::autograd {
 
@@ -64,8 +66,17 @@ class Engine {
   void deliver(const Edge& to, Contribution contribution);
   void push(Node* node);
   size_t queue_of(const Node* node) const;
+  /// What a leaf is to store; `finished`: it is dense and in memory of its own already.
+  struct Stored {
+    Leaf* leaf;
+    Tensor gradient;
+    bool finished;
+  };
+  void observe();
+  bool is_last(const Edge& to);
+  void finish_early(Node* leaf);
   void finish_leaves();
-  static void store(std::vector<std::pair<Leaf*, Tensor>>& gradients);
+  static void store(std::vector<Stored>& gradients);
   void release_graph() noexcept;
   bool needed(Node* node) const;
 
@@ -74,9 +85,13 @@ class Engine {
   Tensors head_grads_;
   Tensors variables_;
   Tensors captured_;
-  std::vector<Node*> order_;                         // all nodes of the pass, filled by discover()
-  std::unordered_map<Node*, bool> needed_;           // filled for grad(): does it lead to a variable
-  std::unordered_map<Node*, Contributions> ends_;    // what arrived at leaves
+  std::vector<Node*> order_;                       // all nodes of the pass, filled by discover()
+  std::unordered_map<Node*, bool> needed_;         // filled for grad(): does it lead to a variable
+  std::unordered_map<Node*, Contributions> ends_;  // what arrived at leaves
+  std::vector<std::shared_ptr<LeafObserver>> observers_;
+  uint64_t number_ = 0;                              // of the pass, for the observers
+  std::unordered_map<Node*, int64_t> due_;           // contributions still to come at leaves they are told of
+  std::unordered_set<Node*> finished_;               // those leaves, with one contribution that is the sum of all
   RankContext rank_ = current_rank();                // of this thread; none in a pass over several devices
   std::unordered_map<Node*, Contributions> parked_;  // what arrived at joint nodes of its group
   bool discovered_ = false;

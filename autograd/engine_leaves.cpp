@@ -24,6 +24,48 @@ Tensor own(const Tensor& gradient) {
 
 }  // namespace
 
+// Counts what is to come for leaves that observers are told of. A head that is a leaf counts one that no node sends, so
+// it is told of nobody.
+void Engine::observe() {
+  observers_ = leaf_observers();
+  if (observers_.empty()) return;
+  static constinit std::atomic<uint64_t> passes{0};
+  number_ = ++passes;
+  const auto count = [this](const Edge& edge) {
+    if (!edge.node || !edge.node->is_leaf() || edge.node->hooks_) return;
+    if (static_cast<Leaf*>(edge.node.raw())->request() == GradReq::write) ++due_[edge.node.raw()];
+  };
+  for (const Tensor& head : heads_) count(edge_of(head));
+  for (Node* node : order_)
+    for (const Edge& edge : node->edges()) count(edge);
+}
+
+// Counts one that arrived; the caller holds the mutex. True for the last at a leaf that observers are told of.
+bool Engine::is_last(const Edge& to) {
+  if (due_.empty() || !to.node->is_leaf()) return false;
+  const auto due = due_.find(to.node.raw());
+  return due != due_.end() && --due->second == 0;
+}
+
+// The same sum and the same memory as at the end of the pass, but now.
+void Engine::finish_early(Node* leaf) {
+  Contributions* contributions = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = ends_.find(leaf);
+    if (found == ends_.end()) return;
+    contributions = &found->second;  // nobody else touches it: all are there
+  }
+  const DeviceGuard device(leaf->stream().device);
+  Tensor gradient = own(sum_by_output(*contributions, 1)[0]);
+  contributions->push_back({0, 0, 0, current_stream(gradient.device()), gradient});
+  {
+    const std::lock_guard lock(mutex_);
+    finished_.insert(leaf);
+  }
+  for (const auto& observer : observers_) observer->ready(number_, *static_cast<Leaf*>(leaf), gradient);
+}
+
 // Sums first, for all leaves; then stores. What can fail comes before anything changes.
 void Engine::finish_leaves() {
   const ModeGuard mode({options_.create_graph, options_.train_mode});
@@ -31,24 +73,29 @@ void Engine::finish_leaves() {
   for (auto& [node, contributions] : ends_) ends.emplace_back(node, &contributions);
   std::sort(ends.begin(), ends.end(),
             [](const auto& a, const auto& b) { return a.first->number() < b.first->number(); });
-  std::vector<std::pair<Leaf*, Tensor>> stored;
+  std::vector<Stored> stored;
   for (auto& [node, contributions] : ends) {
     const DeviceGuard device(node->stream().device);
     Tensors gradient = sum_by_output(*contributions, 1);
-    if (node->hooks_) apply_hooks(node, gradient);
+    if (node->hooks_ && !finished_.count(node)) apply_hooks(node, gradient);
     for (size_t i = 0; i < variables_.size(); ++i)
       if (edge_of(variables_[i]).node.raw() == node) captured_[i] = gradient[0];
     auto* leaf = static_cast<Leaf*>(node);
-    if (options_.store && leaf->request() != GradReq::null) stored.emplace_back(leaf, std::move(gradient[0]));
+    if (options_.store && leaf->request() != GradReq::null)
+      stored.push_back({leaf, std::move(gradient[0]), finished_.count(node) > 0});
   }
   store(stored);
 }
 
-void Engine::store(std::vector<std::pair<Leaf*, Tensor>>& gradients) {
+void Engine::store(std::vector<Stored>& gradients) {
   const std::lock_guard lock(leaf_mutex());
-  for (auto& [leaf, gradient] : gradients)
-    gradient = leaf->request() == GradReq::add && leaf->grad().defined() ? add(leaf->grad(), gradient) : own(gradient);
-  for (auto& [leaf, gradient] : gradients) {
+  for (auto& [leaf, gradient, finished] : gradients) {
+    if (leaf->request() == GradReq::add && leaf->grad().defined())
+      gradient = add(leaf->grad(), gradient);
+    else if (!finished)
+      gradient = own(gradient);
+  }
+  for (auto& [leaf, gradient, finished] : gradients) {
     leaf->set_grad(std::move(gradient));
     leaf->set_stale(false);
   }

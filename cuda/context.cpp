@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "weft/cuda/check.h"
+#include "weft/tensor/collective_stream.h"
 #include "weft/tensor/error.h"
 
 namespace weft::cuda {
@@ -61,6 +62,7 @@ std::string why_no_devices() {
 }
 
 void forget_devices() noexcept {
+  forget_collective_streams(DeviceType::cuda);  // makes streams under a lock of its own, so not under this one
   const std::lock_guard lock(contexts_mutex);
   for (auto& context : contexts) context.store(nullptr, std::memory_order_release);
   known_devices.store(-1, std::memory_order_release);

@@ -6,11 +6,11 @@
 
 #include "weft/autograd/record_scope.h"
 #include "weft/nn/optim/clip.h"
+#include "weft/parallel/reducer.h"
 #include "weft/parallel/trainer_slot.h"
 #include "weft/tensor/collective.h"
 #include "weft/tensor/ops/binary.h"
 #include "weft/tensor/ops/copy.h"
-#include "weft/tensor/ops/fill.h"
 #include "weft/tensor/ops/reduce.h"
 #include "weft/tensor/profile_scope.h"
 
@@ -19,9 +19,6 @@ namespace weft::parallel {
 namespace {
 
 constexpr int64_t first_bucket_bytes = int64_t{1} << 20;
-
-// The elements of a dense tensor in memory order.
-Tensor flat(const Tensor& x) { return ops::view(x, {x.numel()}, {1}, x.impl().offset); }
 
 }  // namespace
 
@@ -83,50 +80,10 @@ std::vector<Trainer::Slot*> Trainer::fresh_slots() {
   return fresh;
 }
 
-// The summed gradients of a bucket's parameters, per place: through one flat tensor per place.
-std::vector<Tensors> Trainer::reduce_bucket(const std::vector<Slot*>& bucket) const {
-  const int places = bucket[0]->parameter.places();
-  int64_t total = 0;
-  for (const Slot* slot : bucket) total += slot->parameter.numel();
-  const weft::detail::ProfileScope scope(ProfileKind::collective, "bucket of gradients",
-                                         total * places * size_of(bucket[0]->parameter.dtype()));
-  Tensors flats;
-  for (int i = 0; i < places; ++i) {
-    Tensor all =
-        empty({total}, {.dtype = bucket[0]->parameter.dtype(), .device = bucket[0]->devices[static_cast<size_t>(i)]});
-    int64_t start = 0;
-    for (const Slot* slot : bucket) {
-      const Tensor& value = slot->parameter.at(i);
-      const Tensor part = ops::view(all, {value.numel()}, {1}, start);
-      if (slot->fresh(i))
-        ops::copy(part, flat(nn::optim::dense_gradient(slot->leaf(i)->grad().detach(), value)));
-      else
-        ops::fill(part, 0);
-      start += value.numel();
-    }
-    flats.push_back(all);
-  }
-  const Tensors sums = ops::all_reduce(flats, bucket[0]->parameter.order());
-  std::vector<Tensors> gradients(static_cast<size_t>(places));
-  for (int i = 0; i < places; ++i) {
-    int64_t start = 0;
-    for (const Slot* slot : bucket) {
-      const Tensor& value = slot->parameter.at(i);
-      gradients[static_cast<size_t>(i)].push_back(
-          ops::view(sums[static_cast<size_t>(i)], value.shape(), value.strides(), start));
-      start += value.numel();
-    }
-  }
-  return gradients;
-}
-
-void Trainer::allreduce_grads() {
-  const autograd::NoGrad pause;
-  std::vector<std::vector<Slot*>> buckets;
-  std::vector<Slot*> fresh = fresh_slots();
-  int64_t bytes = 0;
-  for (auto slot = fresh.rbegin(); slot != fresh.rend();
-       ++slot) {  // reverse order of registration: as backward makes them
+// In reverse order of registration, as backward makes them; `slots` are those of each bucket.
+std::vector<Bucket> Trainer::lay_out(const std::vector<Slot*>& fresh, std::vector<std::vector<Slot*>>& slots) const {
+  std::vector<Bucket> buckets;
+  for (auto slot = fresh.rbegin(); slot != fresh.rend(); ++slot) {
     const nn::Parameter& p = (*slot)->parameter;
     if (p.places() == 1 || (*slot)->all_hold_sums()) continue;
     for (int i = 0; i < p.places(); ++i)
@@ -137,21 +94,61 @@ void Trainer::allreduce_grads() {
     const int64_t size = p.numel() * size_of(p.dtype());
     const int64_t limit =
         buckets.size() <= 1 ? std::min(first_bucket_bytes, options_.bucket_bytes) : options_.bucket_bytes;
-    if (buckets.empty() || bytes + size > limit || buckets.back()[0]->parameter.dtype() != p.dtype()) {
-      buckets.emplace_back();
-      bytes = 0;
+    if (buckets.empty() || buckets.back().bytes() + size > limit || buckets.back().dtype() != p.dtype()) {
+      buckets.push_back({.devices = (*slot)->devices});
+      slots.emplace_back();
     }
-    buckets.back().push_back(*slot);
-    bytes += size;
+    buckets.back().add(p, (*slot)->leaves);
+    slots.back().push_back(*slot);
   }
-  std::vector<std::vector<Tensors>> reduced;
-  for (const auto& bucket : buckets) reduced.push_back(reduce_bucket(bucket));
+  return buckets;
+}
+
+// Made in advance, else now. A copy without a fresh gradient counts as zero.
+Tensors Trainer::sums_of(const Bucket& bucket, const std::vector<Slot*>& slots) const {
+  if (reducer_)
+    if (Tensors sums = reducer_->take(bucket); !sums.empty()) return sums;
+  Tensors flats;
+  for (size_t i = 0; i < bucket.places(); ++i) {
+    flats.push_back(bucket.empty_flat(i));
+    for (size_t k = 0; k < slots.size(); ++k) {
+      const int place = static_cast<int>(i);
+      bucket.flatten(flats[i], k, i, slots[k]->fresh(place) ? slots[k]->leaf(place)->grad().detach() : Tensor());
+    }
+  }
+  return bucket.sum(flats);
+}
+
+void Trainer::expect(const std::vector<Bucket>& buckets) {
+  if (!options_.overlap || buckets.empty()) return;
+  if (!reducer_) {
+    auto reducer = std::make_shared<Reducer>();
+    autograd::observe_leaves(reducer);
+    reducer_ = std::move(reducer);
+  }
+  reducer_->expect(buckets);
+}
+
+void Trainer::allreduce_grads() {
+  const autograd::NoGrad pause;
+  std::vector<std::vector<Slot*>> slots;
+  const std::vector<Bucket> buckets = lay_out(fresh_slots(), slots);
+  std::vector<Tensors> sums;
+  for (size_t b = 0; b < buckets.size(); ++b) sums.push_back(sums_of(buckets[b], slots[b]));
+  expect(buckets);
+  std::vector<Tensors> parts;  // made before anything is changed, of each bucket and place
   for (size_t b = 0; b < buckets.size(); ++b)
-    for (size_t k = 0; k < buckets[b].size(); ++k)
-      for (int i = 0; i < buckets[b][k]->parameter.places(); ++i) {
-        Slot& slot = *buckets[b][k];
-        slot.leaf(i)->set_grad(std::move(reduced[b][static_cast<size_t>(i)][k]));
-        slot.reduced[static_cast<size_t>(i)] = slot.leaf(i)->writes();
+    for (size_t i = 0; i < buckets[b].places(); ++i) {
+      parts.emplace_back();
+      for (size_t k = 0; k < slots[b].size(); ++k) parts.back().push_back(buckets[b].part_of(sums[b][i], k, i));
+    }
+  auto part = parts.begin();
+  for (size_t b = 0; b < buckets.size(); ++b)
+    for (size_t i = 0; i < buckets[b].places(); ++i, ++part)
+      for (size_t k = 0; k < slots[b].size(); ++k) {
+        Slot& slot = *slots[b][k];
+        slot.leaf(static_cast<int>(i))->set_grad(std::move((*part)[k]));
+        slot.reduced[i] = slot.leaf(static_cast<int>(i))->writes();
       }
 }
 

@@ -11,10 +11,17 @@ class GradScaler;
 }
 namespace weft::parallel {
 
+struct Bucket;
+class Reducer;
+
 struct TrainerOptions {
   bool ignore_stale_grad = false;            ///< leave out parameters without a fresh gradient instead of throwing
   bool check_finite = false;                 ///< throw before the update if a gradient holds NaN or infinity
   int64_t bucket_bytes = int64_t{25} << 20;  ///< gradients are summed in buckets of about this size, the first of 1 MiB
+  /// From the second step on, buckets are summed while the backward pass of parallel_backward() still runs, into memory
+  /// of their own (as large as the gradients of a place, on each): same bits, and gradients stay those of their device
+  /// until allreduce_grads() or step(). A pass under no_sync(), of GradReq::add or with create_graph sums nothing.
+  bool overlap = true;
 };
 
 class Trainer {
@@ -103,7 +110,9 @@ class Trainer {
   std::vector<Slot*> fresh_slots();
   void finish_sums(const std::vector<Slot*>& fresh) const;
   void check_finite(const std::vector<Slot*>& fresh) const;
-  std::vector<Tensors> reduce_bucket(const std::vector<Slot*>& bucket) const;
+  std::vector<Bucket> lay_out(const std::vector<Slot*>& fresh, std::vector<std::vector<Slot*>>& slots) const;
+  Tensors sums_of(const Bucket& bucket, const std::vector<Slot*>& slots) const;
+  void expect(const std::vector<Bucket>& buckets);
   using Updates = std::vector<std::vector<nn::optim::Update>>;  // of each place
   using Gates = std::vector<std::pair<Device, Tensor>>;         // see tensor/ops/loss_scale.h
   void update(double n, nn::optim::GradScaler* scaler);
@@ -119,11 +128,12 @@ class Trainer {
   double first_lr_;
   std::vector<Slot> slots_;
   int64_t steps_ = 0;
-  int pauses_ = 0;                // scopes of no_sync()
-  Gates unscaled_;                // of unscale_grads(), until the step …
-  uint64_t unscaled_writes_ = 0;  // … and what tells whether gradients changed since
-  Gates skipped_;                 // number of skipped steps, on each device; none: no scaler so far
-  bool broken_ = false;           // copies differ and could not be repaired
+  int pauses_ = 0;                    // scopes of no_sync()
+  Gates unscaled_;                    // of unscale_grads(), until the step …
+  uint64_t unscaled_writes_ = 0;      // … and what tells whether gradients changed since
+  Gates skipped_;                     // number of skipped steps, on each device; none: no scaler so far
+  std::shared_ptr<Reducer> reducer_;  // none before the first step on several devices
+  bool broken_ = false;               // copies differ and could not be repaired
 };
 
 }  // namespace weft::parallel

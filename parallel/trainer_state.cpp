@@ -2,6 +2,7 @@
 #include <map>
 
 #include "weft/nn/answering.h"
+#include "weft/parallel/reducer.h"
 #include "weft/parallel/trainer_slot.h"
 #include "weft/tensor/ops/copy.h"
 
@@ -73,6 +74,7 @@ Trainer::NoSync::~NoSync() { --trainer_.pauses_; }
 
 void Trainer::zero_grad() {
   unscaled_.clear();
+  if (reducer_) reducer_->drop();
   for (Slot& slot : slots_) {
     slot.parameter.zero_grad();
     if (slot.accumulating) slot.request(GradReq::write);

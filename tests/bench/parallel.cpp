@@ -177,6 +177,11 @@ int main() {
     row("FCN step: DataParallel on 1 device / plain calls",
         interleave([&] { through.step(); }, [&] { plain.step(); }, 15, 0.2), "<= 1.02");
   }
+  {
+    Training overlapped(cpus(2)), apart(cpus(2), {.overlap = false});
+    row("FCN step on 2 devices: sums in the pass / afterwards",
+        interleave([&] { overlapped.step(); }, [&] { apart.step(); }, 15, 0.2), "<= 1.02");
+  }
   Reduction together(int64_t{25} << 20), apart(1);
   row("sums of 200 gradients: buckets / one by one", interleave([&] { together.reduce(); }, [&] { apart.reduce(); }),
       "< 1");

@@ -22,7 +22,7 @@ struct Row {
 };
 const Row rows[] = {
     {FaultKind::malloc, cudaErrorMemoryAllocation, 1, false},  // asked again when the cache has been emptied
-    {FaultKind::malloc, cudaErrorMemoryAllocation, 2, true},
+    {FaultKind::malloc, cudaErrorMemoryAllocation, 2, false},  // sums in advance are made afterwards instead
     {FaultKind::host_alloc, cudaErrorMemoryAllocation, 1, false},
     {FaultKind::host_alloc, cudaErrorMemoryAllocation, 2, true},
     {FaultKind::launch, cudaErrorInvalidConfiguration, 1, false},  // an update is made good from another device
