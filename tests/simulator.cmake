@@ -82,12 +82,14 @@ weft_test_program(weft_tests_sim ${sim_tests})
 target_link_libraries(weft_tests_sim PRIVATE ${sim_objects} weft_sim weft_sim_headers)
 weft_doctest_entries(weft_tests_sim "sim/" ${test_files} ${sim_tests})
 
-# With `ctest -C schedules`: what depends on the order of streams, again under every policy; a report fails a case.
+# With `ctest -C schedules`: what depends on the order of streams, again under every policy; a report fails a case. Not
+# the FCN's step, which takes minutes and launches nothing that others do not, nor the pool's workloads, which use no stream.
 set(files "*cuda_sim/backend*,*parallel/*,*tensor/device*,*tensor/storage*,*autograd/devices*,*ops/copy*,*nn/data/loader*")
 foreach(policy fifo newest random starve:1 pct:3)
   foreach(seed 1 2 3)
     set(name "sim/schedules/${policy}/${seed}")
-    add_test(NAME ${name} COMMAND weft_tests_sim "--source-file=${files}" CONFIGURATIONS schedules)
+    add_test(NAME ${name} CONFIGURATIONS schedules COMMAND weft_tests_sim "--source-file=${files}"
+      "--source-file-exclude=*parallel/segmentation_training*,*parallel/pool_random*")
     set_tests_properties(${name} PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: +0 " TIMEOUT 600 ENVIRONMENT
       "${test_environment};WEFT_SIM_POLICY=${policy};WEFT_SIM_SEED=${seed};WEFT_SIM_ORDER=shuffled")
   endforeach()
