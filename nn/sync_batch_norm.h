@@ -12,8 +12,8 @@ namespace weft::nn {
 /// batch, CommError where ranks do not meet.
 Tensor sync_batch_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, const Tensor& running_mean,
                        const Tensor& running_var, const weft::BatchNormOptions& options);
-/// The same with the rank's residual, of its x's shape, added before the ReLU; under Autocast the narrower of the two is
-/// widened.
+/// The same with the rank's residual, of its x's shape, added before the ReLU; under Autocast the narrower of the two
+/// is widened.
 Tensor sync_batch_norm_add(const Tensor& x, const Tensor& residual, const Tensor& gamma, const Tensor& beta,
                            const Tensor& running_mean, const Tensor& running_var,
                            const weft::BatchNormOptions& options);
