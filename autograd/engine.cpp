@@ -1,3 +1,5 @@
+// The backward pass: which nodes, in what order, on which threads. One file although it is long: what starts, runs and
+// ends a pass shares its state and one mutex; leaves and ranks have files of their own.
 #include "weft/autograd/engine.h"
 
 #include <algorithm>

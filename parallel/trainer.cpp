@@ -259,16 +259,17 @@ void Trainer::clip_grad_value(double limit, double n) {
   nn::optim::clip_grad_value(trained(), limit * n);
 }
 
-void Trainer::step(double n) {
+void Trainer::step(double n, nn::optim::GradScaler* scaler) {
   try {
     allreduce_grads();
-    update(n);
+    update(n, scaler);
   } catch (...) {
     abandon_collectives(slots_[0].devices);
     throw;
   }
 }
 
+void Trainer::step(double n) { step(n, nullptr); }
 void Trainer::update(double n) { update(n, nullptr); }
 
 }  // namespace weft::parallel

@@ -115,6 +115,7 @@ class Trainer {
   void expect(const std::vector<Bucket>& buckets);
   using Updates = std::vector<std::vector<nn::optim::Update>>;  // of each place
   using Gates = std::vector<std::pair<Device, Tensor>>;         // see tensor/ops/loss_scale.h
+  void step(double n, nn::optim::GradScaler* scaler);
   void update(double n, nn::optim::GradScaler* scaler);
   void commit(const Updates& updates, const Gates& gates, double n);
   Gates gates_of(const Updates& updates, const std::vector<Slot*>& fresh, nn::optim::GradScaler* scaler) const;

@@ -82,9 +82,6 @@ void Trainer::unscale_grads(nn::optim::GradScaler& scaler) {
 
 void Trainer::update(double n, nn::optim::GradScaler& scaler) { update(n, scaler.enabled() ? &scaler : nullptr); }
 
-void Trainer::step(double n, nn::optim::GradScaler& scaler) {
-  allreduce_grads();
-  update(n, scaler);
-}
+void Trainer::step(double n, nn::optim::GradScaler& scaler) { step(n, scaler.enabled() ? &scaler : nullptr); }
 
 }  // namespace weft::parallel

@@ -1,3 +1,5 @@
+// Collectives by copies and additions, or by a communicator. One file although it is long: each operation is both, by
+// one choice, and the tree of sums serves them all.
 #include "weft/tensor/collective.h"
 
 #include <algorithm>

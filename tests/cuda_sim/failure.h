@@ -46,10 +46,10 @@ inline std::vector<Device> cuda_devices(int left_out = -1) {
 }
 
 struct Training {
-  explicit Training(const std::vector<Device>& devices)
+  explicit Training(const std::vector<Device>& devices, const parallel::TrainerOptions& options = {})
       : model(net, devices),
         criterion(nn::SoftmaxCrossEntropyLoss(), devices),
-        trainer(net.parameters(), nn::optim::SGD({.lr = 0.1, .momentum = 0.9})) {}
+        trainer(net.parameters(), nn::optim::SGD({.lr = 0.1, .momentum = 0.9}), options) {}
 
   // Forward, loss, backward, all-reduce, update, from a batch in page-locked memory.
   void step() {

@@ -9,6 +9,8 @@
 #include <cublas_v2.h>
 #include <cudnn_graph.h>
 
+#include <optional>
+
 using namespace weft;
 using namespace weft::test;
 
@@ -19,6 +21,7 @@ struct Row {
   int code;
   int64_t count;      // calls in a row that fail
   bool always_fails;  // or something made it good
+  bool overlap = true;
 };
 const Row rows[] = {
     {FaultKind::malloc, cudaErrorMemoryAllocation, 1, false},  // asked again when the cache has been emptied
@@ -30,14 +33,17 @@ const Row rows[] = {
     {FaultKind::event, cudaErrorUnknown, 1, false},  // pinned memory whose end cannot be known is not used again
     {FaultKind::cublas, CUBLAS_STATUS_INTERNAL_ERROR, 1, true},
     {FaultKind::cudnn, CUDNN_STATUS_EXECUTION_FAILED, 1, true},
+    {FaultKind::malloc, cudaErrorMemoryAllocation, 2, true, false},  // last: its training is another
 };
 
 // A training after one good step, put back there after every fault.
 struct Repeated {
   const Clean& clean;
-  Training training{cuda_devices()};
+  Training training;
 
-  explicit Repeated(const Clean& run) : clean(run) { training.step(); }
+  Repeated(const Clean& run, bool overlap) : clean(run), training(cuda_devices(), {.overlap = overlap}) {
+    training.step();
+  }
 
   void back_to_one() {
     const std::vector<nn::Parameter> parameters = training.net.parameters();
@@ -98,18 +104,21 @@ TEST_CASE("a label out of range on one of four devices is an error of the step, 
 TEST_CASE("every call of a training step on four devices fails once, and the next step is as if none had") {
   const Afresh afresh;
   const Clean clean(cuda_devices());
-  Repeated repeated(clean);
+  std::optional<Repeated> repeated(std::in_place, clean, true);
   std::mt19937_64 random(test::test_seed());
   for (const Row& row : rows) {
     Counts counts;
+    if (!row.overlap) repeated.emplace(clean, false);
     for (int device = 0; device < device_total; ++device) {
-      repeated.back_to_one();
+      repeated->back_to_one();
       if (row.kind == FaultKind::host_alloc) empty_cache(Device(DeviceType::cuda, device));
       sim::clear_faults();
-      repeated.training.step();
+      repeated->training.step();
       try_places(sim::consulted(row.kind, device), random,
-                 [&](int64_t nth) { return repeated.fail_at(row, device, nth, counts); });
+                 [&](int64_t nth) { return repeated->fail_at(row, device, nth, counts); });
     }
-    print(std::string(sim::name_of(row.kind)) + (row.count > 1 ? " twice in a row" : ""), counts);
+    print(std::string(sim::name_of(row.kind)) + (row.count > 1 ? " twice in a row" : "") +
+              (row.overlap ? "" : ", no sums in advance"),
+          counts);
   }
 }

@@ -1,3 +1,4 @@
+// The trainer: sums, updates, clipping, states. One file although it is long: its cases share the nets below.
 #include "weft/parallel/trainer.h"
 
 #include <doctest/doctest.h>
