@@ -34,7 +34,7 @@ struct Worker::State {
       one.splice(one.begin(), tasks, tasks.begin());
       lock.unlock();
       one.front()();
-      one.clear();  // what it holds goes before the next wait
+      one.clear();  // what it holds goes without the lock
       lock.lock();
     }
     ended = true;

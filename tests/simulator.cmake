@@ -82,6 +82,14 @@ weft_test_program(weft_tests_sim ${sim_tests})
 target_link_libraries(weft_tests_sim PRIVATE ${sim_objects} weft_sim weft_sim_headers)
 weft_doctest_entries(weft_tests_sim "sim/" ${test_files} ${sim_tests})
 
+# Collectives by copies, as in a build without NCCL.
+if(WeftNCCL_INCLUDE_DIR)
+  add_test(NAME sim/without_nccl COMMAND weft_tests_sim "--source-file=*parallel/*"
+    "--source-file-exclude=*parallel/segmentation_training*,*parallel/pool*")
+  set_tests_properties(sim/without_nccl PROPERTIES
+    FAIL_REGULAR_EXPRESSION "test cases: +0 " ENVIRONMENT "${test_environment};WEFT_NCCL=0" TIMEOUT 600)
+endif()
+
 # With `ctest -C schedules`: what depends on the order of streams, again under every policy; a report fails a case. Not
 # the FCN's step, which takes minutes and launches nothing that others do not, nor the pool's workloads, which use no stream.
 set(files "*cuda_sim/backend*,*parallel/*,*tensor/device*,*tensor/storage*,*autograd/devices*,*ops/copy*,*nn/data/loader*")

@@ -135,6 +135,9 @@ TEST_SUITE("nn/optim") {
     clip_grad_value(all, 0.75);
     CHECK(a.grad_at(1).to_vector<float>()[0] == doctest::Approx(4 / norm));
     CHECK(b.grad_at(1).to_vector<float>() == std::vector<float>{0.75, 0.75, 0.75});
+    a.grad_at(0).fill_(-2);
+    clip_grad_value(all, 0.75);
+    CHECK(a.grad_at(0).to_vector<float>()[1] == -0.75);
     for (const Device device : test::devices_to_test()) {
       const nn::Parameter c{zeros({40, 300}, {.device = device})};
       Tensor loss;

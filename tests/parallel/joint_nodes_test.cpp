@@ -90,6 +90,16 @@ TEST_SUITE("parallel/joint nodes in a worker's own backward") {
     });
     CHECK(text.find("parallel: 2 of 2 devices failed") == 0);
     CHECK(text.find("was already used and released") != std::string::npos);
+    const std::string first = text_of([&] {  // the joint node itself, which no other node guards
+      on_ranks(devices, x, [](int, const Tensor& v) {
+        const Tensor y = all_reduce(v);
+        const Tensor dy = ones_like(y);
+        y.backward({.head_grads = {dy}}), y.backward({.head_grads = {dy}});
+        return y;
+      });
+    });
+    CHECK(first.find("all_reduce") != std::string::npos);
+    CHECK(first.find("was already used and released") != std::string::npos);
   }
 
   TEST_CASE("a rank that fails, returns, or asks for another order fails the others at once") {

@@ -23,7 +23,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 FILES = "*tests/parallel/*,*nn/optim_test*,*nn/grad_scaler_test*,*nn/batch_norm_test*,*autograd/*"
 SIMULATED = "*cuda_sim/training*,*cuda_sim/nccl_training*,*cuda_sim/device_lost*"
-PROGRAMS = [("weft_tests", FILES, "CPU"), ("weft_tests_sim", FILES + "," + SIMULATED, "simulated CUDA")]
+PROGRAMS = [("weft_tests", FILES, "CPU", {}), ("weft_tests_sim", FILES + "," + SIMULATED, "simulated CUDA", {}),
+            ("weft_tests_sim", "*tests/parallel/*", "simulated CUDA without NCCL", {"WEFT_NCCL": "0"})]
 SLOW = "segmentation training*"
 SECONDS = 100  # of a program; a fault that makes it wait is noticed by then
 
@@ -34,7 +35,7 @@ class Build:
         commands = json.loads((folder / "compile_commands.json").read_text())
         self.commands = {c["file"]: c["command"] for c in commands}
         self.links = {}
-        for program, _, _ in PROGRAMS:
+        for program, *_ in PROGRAMS:
             found = subprocess.run(["ninja", "-t", "commands", f"tests/{program}"], cwd=folder, capture_output=True,
                                    text=True)
             if found.returncode == 0:
@@ -65,12 +66,12 @@ def first_failure(output):
     return "it ended badly"
 
 
-def run_tests(path, files, file):
+def run_tests(path, files, file, environment):
     slow = SLOW if re.search("pool|worker", file) else SLOW + ",random workloads*,threads delayed*"
     words = [str(path), f"--source-file={files}", f"--test-case-exclude={slow}", "--abort-after=1"]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, errors="replace",
-                              env={"OMP_WAIT_POLICY": "passive", "PATH": "/usr/bin:/bin"})
+                              env={"OMP_WAIT_POLICY": "passive", "PATH": "/usr/bin:/bin", **environment})
     except subprocess.TimeoutExpired as late:
         output = (late.stdout or b"").decode(errors="replace")
         return f"does not end in {SECONDS} s: {first_failure(output)}"
@@ -88,11 +89,11 @@ def try_mutant(build, mutant):
         original, error = build.compile(mutant.file, source, folder / "mutant.o")
         if error:
             return "stale", "does not compile: " + error.splitlines()[0]
-        for program, files, devices in PROGRAMS:
+        for program, files, devices, environment in PROGRAMS:
             if program not in build.links:
                 continue
             build.link(program, original, folder / "mutant.o", folder / program)
-            caught = run_tests(folder / program, files, mutant.file)
+            caught = run_tests(folder / program, files, mutant.file, environment)
             (folder / program).unlink()
             if caught:
                 return "caught", f"{devices}: {caught}"
@@ -110,8 +111,9 @@ def main():
     build = Build(options.build.resolve())
     if options.cpu:
         build.links.pop("weft_tests_sim", None)
-    for program, files, devices in PROGRAMS:  # else whatever fails anyway would seem to notice every fault
-        if program in build.links and (failed := run_tests(build.folder / "tests" / program, files, "pool")):
+    for program, files, devices, environment in PROGRAMS:  # else whatever fails anyway would seem to notice every fault
+        if program in build.links and (
+                failed := run_tests(build.folder / "tests" / program, files, "pool", environment)):
             sys.exit(f"without a fault, on {devices} devices: {failed}; build, and mend that first")
     chosen = [m for m in MUTANTS if not options.only or any(o in m.file + " " + m.name for o in options.only)]
     rows, counts = [], {}
