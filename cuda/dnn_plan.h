@@ -4,13 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "weft/cuda/dnn_convolution.h"
-#include "weft/cuda/dnn_descriptor.h"
+#include "weft/cuda/dnn_graph.h"
 
 namespace weft::cuda {
 
@@ -30,13 +29,12 @@ class PlanTarget {
 
 /// An execution plan, and what it refers to. One thread at a time may run it.
 struct ConvPlan {
-  std::vector<Descriptor> parts;
+  std::shared_ptr<const ConvGraph> graph;
+  Descriptor configuration, plan;
   int64_t workspace = 0;  ///< bytes of device memory, aligned to 256
   int64_t engine = 0;     ///< cuDNN's number of the engine
   int position = 0;       ///< how many configurations the heuristics ranked before this one
   std::string notes;      ///< of the engine: "TENSOR_CORE, WINOGRAD"; "" if there are none
-
-  const Descriptor& plan() const { return parts.back(); }
 };
 
 /// Plans that need more than this are passed over.

@@ -105,6 +105,7 @@ void Workers::run_ranks(const std::vector<int>& ranks, std::function<void(int)> 
     fail<Error>(options.what, ": no answer from ", late, " within ", options.deadline.count(),
                 " s; raise the deadline if the work may take longer");
   }
+  call->job = nullptr;  // a worker may hold the call a little longer, and what the work held goes with this call
   if (call->errors.empty()) return;
   abandon_collectives(ranks_);
   std::sort(call->errors.begin(), call->errors.end(), [](const auto& a, const auto& b) { return a.rank < b.rank; });

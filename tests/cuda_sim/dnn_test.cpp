@@ -300,7 +300,7 @@ TEST_CASE("simulated cuDNN: wrong descriptors are reported") {
   CHECK(reported("an output extent that does not follow from the others"));
 
   cuda::FoundPlan found = plan(arguments({}, ConvPass::forward, DType::f32));
-  found.plan->parts.erase(found.plan->parts.begin());  // x
+  found.plan->graph.reset();
   const Operand any(1, DType::f32, stream0);
   const cuda::DeviceScope device(0);
   const cudnnHandle_t handle = cuda::leased<cuda::Dnn>(0).handle();

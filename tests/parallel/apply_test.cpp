@@ -14,6 +14,7 @@
 #include "weft/parallel/data_parallel.h"
 #include "weft/parallel/errors.h"
 #include "weft/parallel/worker.h"
+#include "weft/parallel/workers.h"
 #include "weft/tensor/random.h"
 
 using namespace weft;
@@ -102,6 +103,17 @@ TEST_SUITE("parallel/apply") {
       });
     for (std::thread& thread : threads) thread.join();
     CHECK(good == 3 * 20 * 3);
+  }
+
+  TEST_CASE("what a call holds is gone when it ends, whatever its workers still do") {
+    Workers workers(devices_here(3), 1);
+    int late = 0;
+    for (int call = 0; call < 2000; ++call) {
+      auto held = std::make_shared<int>(call);
+      workers.run_all([held](int) {});
+      late += held.use_count() != 1;
+    }
+    CHECK(late == 0);
   }
 
   TEST_CASE("what a task holds goes before the worker locks its queue again") {

@@ -99,6 +99,18 @@ TEST_SUITE("parallel/pool") {
     CHECK(pool.map({5, 6, 7}) == std::vector<int>{5, 6, 7});
   }
 
+  TEST_CASE("what an item holds is gone when its result is there") {
+    Parallel<std::shared_ptr<int>, int> pool(2, [](const std::shared_ptr<int>& held) { return *held; });
+    int late = 0;
+    for (int item = 0; item < 2000; ++item) {
+      auto held = std::make_shared<int>(item);
+      pool.put(held);
+      CHECK(pool.get() == item);
+      late += held.use_count() != 1;
+    }
+    CHECK(late == 0);
+  }
+
   TEST_CASE("cancel drops what has not started, close refuses more") {
     std::latch started(1), gate(1);
     Parallel<int, int> pool(1,

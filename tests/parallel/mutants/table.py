@@ -54,6 +54,7 @@ MUTANTS = [
     Mutant("parallel/workers.cpp", "ranks on one device take one copy",
            "return static_cast<int>(std::count(ranks_.begin(), end, *end));", "return 0;"),
     Mutant("parallel/workers.cpp", "a call in a worker stays on its device", "const DeviceGuard bound(device);", ""),
+    Mutant("parallel/workers.cpp", "a call's work goes with its last worker", "call->job = nullptr;", ""),
     Mutant("parallel/workers.cpp", "what collectives became is told later", "abandon_collectives(ranks_);", ""),
     Mutant("parallel/worker.cpp", "a worker works on the caller's device", "const DeviceGuard bound(device);", ""),
     Mutant("parallel/worker.cpp", "a task goes with the lock held", "one.clear();", "",
@@ -68,7 +69,8 @@ MUTANTS = [
     # The pool
     Mutant("parallel/pool.cpp", "every item counts as a first one", "begun.push_back(device);", ""),
     Mutant("parallel/pool.cpp", "who waits for room is not told", "--waiting;\n    changed.notify_all();", "--waiting;"),
-    Mutant("parallel/pool.cpp", "an item's error is lost", "item.error = error;", ""),
+    Mutant("parallel/pool.cpp", "an item's error is lost", "item.error = std::move(error);", ""),
+    Mutant("parallel/pool.cpp", "an item's job goes after its result is told", "job = nullptr;", ""),
     Mutant("parallel/pool.cpp", "room for one more", "state_->waiting < options_.capacity", "state_->waiting <= options_.capacity"),
     Mutant("parallel/pool.cpp", "items of a round draw alike", "round_->samples += samples;", ""),
     Mutant("parallel/pool.cpp", "rounds draw alike", "default_generator().calls() + calls_per_round", "default_generator().calls()"),
