@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "weft/cuda/check.h"
 
@@ -86,9 +87,10 @@ class Descriptor {
     return *this;
   }
 
-  Descriptor& set(cudnnBackendAttributeName_t name, const Descriptor& first, const Descriptor& second) {
-    const cudnnBackendDescriptor_t both[] = {first.handle_, second.handle_};
-    check(cudnnBackendSetAttribute(handle_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 2, both), "cudnnBackendSetAttribute");
+  Descriptor& set(cudnnBackendAttributeName_t name, const std::vector<cudnnBackendDescriptor_t>& values) {
+    check(cudnnBackendSetAttribute(handle_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<int64_t>(values.size()),
+                                   values.data()),
+          "cudnnBackendSetAttribute");
     return *this;
   }
 

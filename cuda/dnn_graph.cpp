@@ -147,7 +147,7 @@ bool ConvGraph::join(cudnnHandle_t handle) {
   std::vector<cudnnBackendDescriptor_t> operations;
   for (const size_t place : operations_) operations.push_back(parts_[place].raw());
   Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations.data(), static_cast<int64_t>(operations.size()));
+  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations);
   if (handle) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
   return keep(std::move(graph));
 }

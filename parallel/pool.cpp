@@ -56,8 +56,8 @@ struct Pool::State {
   bool alone = false;         // an item that must run alone is running
   int running = 0;
 
-  // Runs one item as its round's rank, and takes its job.
-  void run(Item& item, std::function<void()>& job, bool serial_init) {
+  // Runs one item as its round's rank.
+  void run(Item& item, const std::function<void()>& job, bool serial_init) {
     std::unique_lock lock(mutex);
     const Device device = item.device;
     const Round& round = *item.round;
@@ -84,7 +84,6 @@ struct Pool::State {
       error = std::current_exception();
     }
     round.leave(item.rank, error);
-    job = nullptr;  // who gets the result finds what the item held gone
     lock.lock();
     if (by_itself) {
       begun.push_back(device);
@@ -167,7 +166,7 @@ Pool::Ticket Pool::put(std::optional<Device> device, int64_t samples, std::funct
   item->context = Context::capture();
   Worker::Tasks work;
   const bool serial = options_.serial_init && !workers_.empty();
-  work.push_back([state = state_, item, job = std::move(job), serial]() mutable { state->run(*item, job, serial); });
+  work.push_back([state = state_, item, job = std::move(job), serial] { state->run(*item, job, serial); });
 
   std::unique_lock lock(state_->mutex);
   const auto room = [this] { return state_->closed || state_->waiting < options_.capacity; };

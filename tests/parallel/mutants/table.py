@@ -70,7 +70,6 @@ MUTANTS = [
     Mutant("parallel/pool.cpp", "every item counts as a first one", "begun.push_back(device);", ""),
     Mutant("parallel/pool.cpp", "who waits for room is not told", "--waiting;\n    changed.notify_all();", "--waiting;"),
     Mutant("parallel/pool.cpp", "an item's error is lost", "item.error = std::move(error);", ""),
-    Mutant("parallel/pool.cpp", "an item's job goes after its result is told", "job = nullptr;", ""),
     Mutant("parallel/pool.cpp", "room for one more", "state_->waiting < options_.capacity", "state_->waiting <= options_.capacity"),
     Mutant("parallel/pool.cpp", "items of a round draw alike", "round_->samples += samples;", ""),
     Mutant("parallel/pool.cpp", "rounds draw alike", "default_generator().calls() + calls_per_round", "default_generator().calls()"),
