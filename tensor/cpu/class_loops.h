@@ -69,6 +69,7 @@ WEFT_INLINE void load_tops(const Tile<width>& tile, const T* x, int64_t n, int64
   for (int64_t c = 0; c < n; ++c) {
     C* v = buffer + (n <= held ? c : 0) * width;
     tile.load(x + c * step, v);
+    tile.prefetch_next(x + c * step);
     for (int k = 0; k < tile.padded; ++k) top[k] = larger(top[k], v[k]);
   }
 }

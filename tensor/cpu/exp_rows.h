@@ -12,6 +12,19 @@ namespace {
 
 inline constexpr int64_t block = 2048;  // elements
 
+/// exp(x) of x <= 88, with 0 where that is below 2^-126: what softmax takes of differences from the largest element.
+/// The same bits as math::exp elsewhere, with fewer steps.
+WEFT_INLINE float exp_below(float x) {
+  const float shifted = x * 0x1.715476p+0f + 0x1.8p23f;
+  const float n = shifted - 0x1.8p23f;
+  const float r = (x - n * 0x1.63p-1f) - n * -0x1.bd0106p-13f;
+  const float p = (((0x1.6d1606p-10f * r + 0x1.12106cp-7f) * r + 0x1.555516p-5f) * r + 0x1.5554d8p-3f) * r + 0.5f;
+  const uint32_t exponent = detail::float_bits(shifted) - 0x4b400000u + 127u;
+  const float y = (1.0f + (r + r * r * p)) * detail::bits_float(exponent << 23);
+  return x < -0x1.5d589ep+6f ? 0.0f : y;  // NaN stays
+}
+WEFT_INLINE double exp_below(double x) { return math::exp(x); }
+
 /// x itself, or its n values in the buffer.
 template <class T>
 WEFT_INLINE const Compute<T>* computable(const T* x, int64_t n, Compute<T>* buffer) {
@@ -51,9 +64,10 @@ template <class C>
 WEFT_INLINE void shift(const C* x, C by, int64_t n, C* out) {
   for_vectors<C>(n, [&](int64_t i) { store_vec(out + i, load_vec(x + i) - by); });
 }
+/// Of x that are below the largest of their row, or their sum's logarithm.
 template <class C>
 WEFT_INLINE void exp_all(C* x, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) x[i] = math::exp(x[i]);
+  for (int64_t i = 0; i < n; ++i) x[i] = exp_below(x[i]);
 }
 /// out = x * by
 template <class T, class C>

@@ -134,6 +134,7 @@ WEFT_INLINE void forward_tile(const CrossEntropyArgs& a, const Tile<width>& tile
     C* v = row(c);
     const int32_t now = static_cast<int32_t>(c);
     tile.load(x + c * step, v);
+    tile.prefetch_next(x + c * step);
     for (int k = 0; k < tile.padded; ++k) {
       top[k] = larger(top[k], v[k]);
       value[k] = label[k] == now ? v[k] : value[k];
@@ -142,7 +143,7 @@ WEFT_INLINE void forward_tile(const CrossEntropyArgs& a, const Tile<width>& tile
   for (int64_t c = 0; c < n; ++c) {
     C* v = row(c);
     if (n > held) tile.load(x + c * step, v);
-    for (int k = 0; k < tile.padded; ++k) sum[k] += math::exp(v[k] - top[k]);
+    for (int k = 0; k < tile.padded; ++k) sum[k] += exp_below(v[k] - top[k]);
   }
   for (int k = 0; k < tile.padded; ++k) sum[k] = top[k] + math::log(sum[k]);
   C* log_sum = static_cast<C*>(a.log_sum) + tile.first;
@@ -264,8 +265,9 @@ WEFT_INLINE void backward_tile(const CrossEntropyBackwardArgs& a, const Tile<wid
   for (int64_t c = 0; c < a.input.classes; ++c) {
     const int32_t now = static_cast<int32_t>(c);
     tile.load(static_cast<const T*>(a.input.logits) + c * a.input.inner, v);
+    tile.prefetch_next(static_cast<const T*>(a.input.logits) + c * a.input.inner);
     for (int k = 0; k < tile.padded; ++k) {
-      const C p = math::exp(v[k] - log_sum[k]) - (label[k] == now ? C(1) : C(0));
+      const C p = exp_below(v[k] - log_sum[k]) - (label[k] == now ? C(1) : C(0));
       v[k] = label[k] == ignored ? C(0) : factor[k] * p;
     }
     tile.store(static_cast<T*>(a.dlogits) + c * a.input.inner, v);
@@ -294,7 +296,7 @@ WEFT_INLINE void second_tile(const CrossEntropySecondArgs& a, const Tile<width>&
   const auto load = [&](int64_t c) {
     tile.load(static_cast<const T*>(a.g) + c * step, g);
     tile.load(static_cast<const T*>(a.input.logits) + c * step, v);
-    for (int k = 0; k < tile.padded; ++k) v[k] = math::exp(v[k] - log_sum[k]);
+    for (int k = 0; k < tile.padded; ++k) v[k] = exp_below(v[k] - log_sum[k]);
   };
   for (int64_t c = 0; c < n; ++c) {
     const int32_t now = static_cast<int32_t>(c);

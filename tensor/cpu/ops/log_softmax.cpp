@@ -52,7 +52,7 @@ struct LogSoftmax {
     };
     for (int64_t c = 0; c < n; ++c) {
       const C* v = values(c);
-      for (int k = 0; k < lanes; ++k) sum[k] += math::exp(v[k] - top[k]);
+      for (int k = 0; k < lanes; ++k) sum[k] += exp_below(v[k] - top[k]);
     }
     for (int k = 0; k < lanes; ++k) sum[k] = math::log(sum[k]);
     for (int64_t c = 0; c < n; ++c) {

@@ -12,42 +12,69 @@ constexpr int64_t taps = 32;
 constexpr int64_t span = 4096;  // elements of a line between the two axes: it stays in the nearest cache
 constexpr int64_t strip = 64;   // elements whose sums are kept side by side
 
-/// Four neighbours blended: first along the row, then between the rows.
-template <class T>
-WEFT_INLINE void blend(const T* __restrict a, const T* __restrict b, const T* __restrict c, const T* __restrict d,
-                       Compute<T> right, Compute<T> down, int64_t channels, T* __restrict y) {
-  using C = Compute<T>;
-  const C left = 1 - right, up = 1 - down;
-  for (int64_t k = 0; k < channels; ++k) {
-    const C upper = left * static_cast<C>(a[k]) + right * static_cast<C>(b[k]);
-    const C lower = left * static_cast<C>(c[k]) + right * static_cast<C>(d[k]);
-    y[k] = static_cast<T>(up * upper + down * lower);
+/// to = (1 - share) a + share b over n elements side by side.
+template <class From, class C, class To>
+WEFT_INLINE void blend(const From* __restrict a, const From* __restrict b, C share, int64_t n, To* __restrict to) {
+  const C rest = 1 - share;
+  if constexpr (std::is_same_v<From, C> && std::is_same_v<To, C>) {
+    if (n >= vec<C>)
+      return for_vectors<C>(n, [&](int64_t k) { store_vec(to + k, rest * load_vec(a + k) + share * load_vec(b + k)); });
   }
+  for (int64_t k = 0; k < n; ++k) to[k] = static_cast<To>(rest * static_cast<C>(a[k]) + share * static_cast<C>(b[k]));
 }
 
+/// Columns of outputs, and the elements of a source row that they take.
+template <class C>
+struct Outputs {
+  int64_t count, from, extent;
+  int64_t low[columns], high[columns];  // elements after `from`
+  C right[columns];
+
+  WEFT_INLINE void find(const ResizeAxis& axis, int64_t first, int64_t channels) {
+    count = smaller(columns, axis.out - first);
+    from = resize_tap(axis, first).low * channels;
+    for (int64_t j = 0; j < count; ++j) {
+      const ResizeTap tap = resize_tap(axis, first + j);
+      low[j] = tap.low * channels - from;
+      high[j] = tap.high * channels - from;
+      right[j] = static_cast<C>(tap.weight);
+    }
+    extent = high[count - 1] + channels;
+  }
+};
+
+// First between two rows of the source, then along the row: in a line where the columns lie close together, else for
+// each column by itself.
 template <class T>
 void forward(const ResizeArgs& a) {
   using C = Compute<T>;
-  const int64_t channels = a.channels, rows = a.h.out;
+  const int64_t channels = a.channels, rows = a.h.out, width = a.w.in * channels;
   parallel_for(a.batch * rows, 1 + 16384 / (a.w.out * channels), [&](int64_t begin, int64_t end) {
+    Outputs<C> out;
+    C line[span], left[strip], right[strip];
     for (int64_t first = 0; first < a.w.out; first += columns) {
-      const int64_t count = smaller(columns, a.w.out - first);
-      int64_t low[columns], high[columns];
-      C right[columns];
-      for (int64_t j = 0; j < count; ++j) {
-        const ResizeTap tap = resize_tap(a.w, first + j);
-        low[j] = tap.low * channels;
-        high[j] = tap.high * channels;
-        right[j] = static_cast<C>(tap.weight);
-      }
+      out.find(a.w, first, channels);
+      const bool close = out.extent <= span && out.extent <= 2 * out.count * channels;
       for (int64_t i = begin; i < end; ++i) {
         const ResizeTap tap = resize_tap(a.h, i % rows);
-        const T* image = static_cast<const T*>(a.x) + i / rows * a.h.in * a.w.in * channels;
-        const T *upper = image + tap.low * a.w.in * channels, *lower = image + tap.high * a.w.in * channels;
+        const C down = static_cast<C>(tap.weight);
+        const T* image = static_cast<const T*>(a.x) + i / rows * a.h.in * width + out.from;
+        const T *upper = image + tap.low * width, *lower = image + tap.high * width;
         T* y = static_cast<T*>(a.y) + (i * a.w.out + first) * channels;
-        for (int64_t j = 0; j < count; ++j)
-          blend(upper + low[j], upper + high[j], lower + low[j], lower + high[j], right[j], static_cast<C>(tap.weight),
-                channels, y + j * channels);
+        if (close) blend(upper, lower, down, out.extent, line);
+        for (int64_t j = 0; j < out.count; ++j, y += channels) {
+          const int64_t low = out.low[j], high = out.high[j];
+          if (close) {
+            blend(line + low, line + high, out.right[j], channels, y);
+            continue;
+          }
+          for (int64_t k = 0; k < channels; k += strip) {
+            const int64_t m = smaller(strip, channels - k);
+            blend(upper + low + k, lower + low + k, down, m, left);
+            blend(upper + high + k, lower + high + k, down, m, right);
+            blend(left, right, out.right[j], m, y + k);
+          }
+        }
       }
     }
   });

@@ -42,7 +42,7 @@ struct Softmax {
     const auto exponentials = [&](int64_t c) {
       C* v = buffer + (fits ? c : 0) * width;
       if (!fits) at.load(x + c * step, v);
-      for (int k = 0; k < lanes; ++k) v[k] = math::exp(v[k] - top[k]);
+      for (int k = 0; k < lanes; ++k) v[k] = exp_below(v[k] - top[k]);
       return v;
     };
     for (int64_t c = 0; c < n; ++c) {
