@@ -1,4 +1,5 @@
-// The cells of a row: what is compared with what.
+// The cells of a row: what is compared with what. One file although it is long: a cell is a dozen lines, and all of
+// them share the variants of operands and the report of a difference.
 #include "tests/support/op_table_run.h"
 
 #include <doctest/doctest.h>

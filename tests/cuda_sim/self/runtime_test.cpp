@@ -1,4 +1,5 @@
-// The runtime's functions: devices, memory, limits, errors, faults.
+// The runtime's functions: devices, memory, limits, errors, faults. One file although it is long: a case for each
+// function, as they stand in the runtime's header.
 #include <doctest/doctest.h>
 
 #include <cstring>
