@@ -155,7 +155,6 @@ std::string gradient_difference(const Array& got, const Array& expected, double 
   return worst(got, expected, [&](double e) { return relative * (largest + std::abs(e)); });
 }
 
-
 const char* name_of(Arrangement arrangement) {
   static constexpr const char* names[arrangements] = {"contiguous", "transposed",     "channels-last", "offset slice",
                                                       "stride 2",   "expanded first", "expanded last"};
