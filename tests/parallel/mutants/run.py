@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Plants the faults of table.py in copies of weft's sources, one at a time, and sees whether the tests notice.
 
-    python3 tests/parallel/mutants/run.py [-j 2] [--build build/dev] [--only TEXT]… [--write]
+    python3 tests/parallel/mutants/run.py [-j 2] [--build build/dev] [--only TEXT]… [--missing] [--write]
 
 For each fault: the copy is compiled as its original was, the test programs are linked with it in the original's place,
 and their tests of parallel/ and of optimizers run, on CPU devices and, where they survive that, on simulated CUDA
-devices (if the build has them). A build in --build must be up to date. With --write the result goes to RESULTS.md.
+devices (if the build has them). A build in --build must be up to date. With --write each result takes its row in
+RESULTS.md as it comes, and the others keep theirs; --missing tries the faults that have none there.
 """
 import argparse
 import concurrent.futures
@@ -26,7 +27,8 @@ SIMULATED = "*cuda_sim/training*,*cuda_sim/nccl_training*,*cuda_sim/device_lost*
 PROGRAMS = [("weft_tests", FILES, "CPU", {}), ("weft_tests_sim", FILES + "," + SIMULATED, "simulated CUDA", {}),
             ("weft_tests_sim", "*tests/parallel/*", "simulated CUDA without NCCL", {"WEFT_NCCL": "0"})]
 SLOW = "segmentation training*"
-SECONDS = 100  # of a program; a fault that makes it wait is noticed by then
+SECONDS = 100  # of a program; a fault that makes it wait is noticed by then, on a machine that does nothing else
+RESULTS = HERE / "RESULTS.md"
 
 
 class Build:
@@ -100,12 +102,34 @@ def try_mutant(build, mutant):
     return ("equivalent", mutant.equivalent) if mutant.equivalent else ("SURVIVED", "")
 
 
+def known_results():
+    """{(file, name): row} as RESULTS.md has them."""
+    rows = [line for line in RESULTS.read_text().splitlines() if line.startswith("| ")][1:] if RESULTS.exists() else []
+    return {tuple(cell.strip() for cell in row.split("|")[1:3]): row for row in rows}
+
+
+def write_results(rows):
+    rows = [rows[key] for m in MUTANTS if (key := (m.file, m.name)) in rows]
+    counts = {}
+    for row in rows:
+        verdict = row.split("|")[3].strip()
+        counts[verdict] = counts.get(verdict, 0) + 1
+    if len(rows) < len(MUTANTS):
+        counts["not tried"] = len(MUTANTS) - len(rows)
+    summary = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) + f", of {len(MUTANTS)}"
+    RESULTS.write_text(
+        "Faults of `table.py`, as `python3 tests/parallel/mutants/run.py --write` found them: the first test that "
+        f"noticed each.\n\n{summary}.\n\n| file | fault | | noticed by, or why nothing can |\n|---|---|---|---|\n"
+        + "\n".join(rows) + "\n")
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("-j", type=int, default=2, help="faults at a time")
     options.add_argument("--build", type=pathlib.Path, default=ROOT / "build/dev")
     options.add_argument("--only", action="append", default=[], help="faults whose name or file holds the text")
     options.add_argument("--cpu", action="store_true", help="CPU devices alone")
+    options.add_argument("--missing", action="store_true", help="faults without a result in RESULTS.md")
     options.add_argument("--write", action="store_true", help="write RESULTS.md")
     options = options.parse_args()
     build = Build(options.build.resolve())
@@ -115,20 +139,20 @@ def main():
         if program in build.links and (
                 failed := run_tests(build.folder / "tests" / program, files, "pool", environment)):
             sys.exit(f"without a fault, on {devices} devices: {failed}; build, and mend that first")
+    results = known_results()
     chosen = [m for m in MUTANTS if not options.only or any(o in m.file + " " + m.name for o in options.only)]
-    rows, counts = [], {}
+    if options.missing:
+        chosen = [m for m in chosen if (m.file, m.name) not in results]
+    counts = {}
     with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
         for mutant, (verdict, why) in zip(chosen, pool.map(lambda m: try_mutant(build, m), chosen)):
-            rows.append(f"| {mutant.file} | {mutant.name} | {verdict} | {why} |")
+            row = f"| {mutant.file} | {mutant.name} | {verdict} | {why} |"
+            results[mutant.file, mutant.name] = row
             counts[verdict] = counts.get(verdict, 0) + 1
-            print(rows[-1], flush=True)
-    summary = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) + f", of {len(chosen)}"
-    print(summary)
-    if options.write:
-        (HERE / "RESULTS.md").write_text(
-            "Faults of `table.py`, as `python3 tests/parallel/mutants/run.py --write` found them: the first test that "
-            f"noticed each.\n\n{summary}.\n\n| file | fault | | noticed by, or why nothing can |\n|---|---|---|---|\n"
-            + "\n".join(rows) + "\n")
+            print(row, flush=True)
+            if options.write:
+                write_results(results)
+    print(", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) + f", of {len(chosen)}")
     return int(any(v in counts for v in ("SURVIVED", "stale")))
 
 
