@@ -13,6 +13,8 @@ namespace weft::cuda {
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, Stream stream,
             const Arguments&... arguments) {
+  static_assert((sizeof(Parameters) + ... + size_t{0}) <= most_parameter_bytes,
+                "a kernel's parameters have no more room");
   check_grid(name, grid);
   const DeviceScope scope(stream.device.index);
   note_operation(stream.device.index, name);

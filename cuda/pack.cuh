@@ -18,7 +18,7 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
 
 /// True if a Pack<T, N> may be loaded from (and stored to) each of the addresses.
 template <class T, int N = pack_size<T>, class... Pointers>
-bool holds_packs(const Pointers*... addresses) {
+WEFT_HD bool holds_packs(const Pointers*... addresses) {
   return ((reinterpret_cast<uintptr_t>(addresses) % alignof(Pack<T, N>) == 0) && ...);
 }
 

@@ -5,6 +5,7 @@
 
 #include <cuda_runtime.h>
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -15,9 +16,19 @@
   extern __shared__ __align__(16) unsigned char weft_dynamic_shared[]; \
   Type* const name = reinterpret_cast<Type*>(weft_dynamic_shared)
 
+/// Before a parameter of a kernel that is large, or indexed with a number known at run time only: it is read where it
+/// lies and not copied to each thread.
+#define WEFT_GRID_CONSTANT const __grid_constant__
+
 namespace weft::cuda {
 
 inline constexpr int warp_size = 32;
+/// What the parameters of a kernel may take. More than 4 KiB needs the compiler and the driver (R530) of CUDA 12.1.
+#if __CUDACC_VER_MAJOR__ * 1000 + __CUDACC_VER_MINOR__ * 10 >= 12010
+inline constexpr size_t most_parameter_bytes = 32764;
+#else
+inline constexpr size_t most_parameter_bytes = 4096;
+#endif
 
 /// Every thread of the block arrives before one leaves; orders shared memory. In uniform control flow only.
 __device__ inline void barrier() { __syncthreads(); }
@@ -47,14 +58,32 @@ __device__ inline void atomic_min(uint64_t* word, uint64_t value) {
 }
 
 /// One access of sizeof(P) bytes to an address aligned to alignof(P): wide where P is an aligned struct of 4 to 32
-/// bytes. P: trivially copyable.
+/// bytes. P: trivially copyable; it is stored in global memory.
 template <class P>
 __device__ inline P load_as(const void* address) {
   return *static_cast<const P*>(address);
 }
+// Wide stores are asked for by name: where an element of P comes out of a branch, or the store stands in an unrolled
+// loop, the compiler has been seen to make a store for each element. (Loads it joins.)
 template <class P>
 __device__ inline void store_as(void* address, const P& value) {
-  *static_cast<P*>(address) = value;
+  if constexpr (sizeof(P) % 16 == 0 && alignof(P) == 16) {
+    struct Parts {
+      uint4 part[sizeof(P) / 16];
+    };
+    const auto [part] = std::bit_cast<Parts>(value);
+    const auto to = __cvta_generic_to_global(address);
+#pragma unroll
+    for (size_t k = 0; k < sizeof(P) / 16; ++k)
+      asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to + 16 * k), "r"(part[k].x), "r"(part[k].y),
+                   "r"(part[k].z), "r"(part[k].w)
+                   : "memory");
+  } else if constexpr (sizeof(P) == 8 && alignof(P) == 8) {
+    const auto word = std::bit_cast<uint64_t>(value);
+    asm volatile("st.global.b64 [%0], %1;" ::"l"(__cvta_generic_to_global(address)), "l"(word) : "memory");
+  } else {
+    *static_cast<P*>(address) = value;
+  }
 }
 
 /// cos(pi x), sin(pi x).

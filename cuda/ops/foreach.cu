@@ -1,83 +1,66 @@
-// Operations on lists of tensors: many in one launch. The list travels in the kernel's arguments, in chunks that fit
-// there; the elements of a chunk's tensors are numbered through, so that small tensors share the grid.
+// Operations on lists of tensors: many in one launch, in packs where the addresses of a tensor's operands allow it.
 #include "weft/tensor/ops/foreach.h"
 
-#include <algorithm>
-
-#include "weft/cuda/launch.cuh"
+#include "weft/cuda/list.cuh"
 #include "weft/cuda/reduce.cuh"
 #include "weft/tensor/math.h"
 
 namespace weft::cuda {
 namespace {
 
-constexpr int most = 96;  // items of one launch: 96 * 32 bytes of the 4 KiB that arguments may take
-
-struct Items {
-  ForeachItem item[most];
-  int64_t end[most];  ///< of the item's elements, or chunks, numbered through the list
-  int count;
-
-  __device__ int64_t start(int k) const { return k == 0 ? 0 : end[k - 1]; }
-};
-
-/// Calls body(items) for every launch; `size`: what an item counts for.
-template <class Size, class Body>
-void for_launches(int64_t count, const ForeachItem* list, const Size& size, const Body& body) {
-  for (int64_t first = 0; first < count; first += most) {
-    Items items{};
-    int64_t end = 0;
-    for (int64_t k = first; k < std::min(count, first + most); ++k) {
-      end += size(list[k]);
-      items.item[items.count] = list[k];
-      items.end[items.count++] = end;
-    }
-    body(items);
-  }
-}
-int64_t total_of(const Items& items) { return items.end[items.count - 1]; }
+template <class T>
+constexpr int64_t axpby_chunk = int64_t{4} * list_threads* pack_size<T>;
 
 template <class T>
-__global__ void axpby_kernel_of(Items items, Compute<T> a, double b, const double* factor) {
+__global__ void axpby_kernel_of(WEFT_GRID_CONSTANT List<ForeachItem> list, Compute<T> a, double b,
+                                const double* factor) {
   using C = Compute<T>;
   const C scale = C(factor ? b * *factor : b);
-  int64_t i = thread_in_grid();
-  for (int k = 0; k < items.count; ++k) {
-    T* const y = static_cast<T*>(items.item[k].y);
-    const T* const x = static_cast<const T*>(items.item[k].x);
-    for (const int64_t start = items.start(k); i < items.end[k]; i += threads_in_grid()) {
-      const C scaled = scale * C(y[i - start]);
-      y[i - start] = T(x ? scaled + a * C(x[i - start]) : scaled);
-    }
+  for (int64_t c = blockIdx.x; c < list.chunks(); c += gridDim.x) {
+    const auto place = list.place(c, axpby_chunk<T>);
+    T* const y = static_cast<T*>(list.item[place.k].y);
+    const T* const x = static_cast<const T*>(list.item[place.k].x);
+    for_elements<pack_size<T>>(place.begin, place.stop, holds_packs<T>(y, x), [&](auto n, int64_t i) {
+      auto result = load_as<Pack<T, n>>(y + i);
+      Pack<T, n> other = {};
+      if (x) other = load_as<Pack<T, n>>(x + i);
+#pragma unroll
+      for (int j = 0; j < n; ++j) {
+        const C scaled = scale * C(result.v[j]);
+        result.v[j] = T(x ? scaled + a * C(other.v[j]) : scaled);
+      }
+      store_as(y + i, result);
+    });
   }
 }
 
 void axpby(const ForeachAxpbyArgs& args, Stream stream) {
   dispatch_floating(args.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    for_launches(
-        args.count, args.items, [](const ForeachItem& item) { return item.numel; },
-        [&](const Items& items) {
-          launch("foreach_axpby", axpby_kernel_of<T>, grid_for(total_of(items), stream), stream, items,
-                 Compute<T>(args.a), args.b, args.factor);
-        });
+    for_lists(args.count, args.items, axpby_chunk<T>, [&](const List<ForeachItem>& list) {
+      launch("foreach_axpby", axpby_kernel_of<T>, grid_for_list(list, stream), stream, list, Compute<T>(args.a), args.b,
+             args.factor);
+    });
   });
 }
 
-/// A block for each chunk.
+/// The same thread takes the same elements whatever their addresses are, and so the sum has the same bits.
 template <class T>
-__global__ void squares_kernel_of(Items items, double* partials) {
-  const int64_t chunks = items.end[items.count - 1];
-  int k = 0;
-  for (int64_t chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
-    while (chunk >= items.end[k]) ++k;
-    const T* const x = static_cast<const T*>(items.item[k].y);
-    const int64_t first = (chunk - items.start(k)) * foreach_chunk;
-    const int64_t end = smaller(items.item[k].numel, first + foreach_chunk);
+__global__ void squares_kernel_of(WEFT_GRID_CONSTANT List<ForeachItem> list, double* partials) {
+  constexpr int N = pack_size<T>;
+  for (int64_t chunk = blockIdx.x; chunk < list.chunks(); chunk += gridDim.x) {
+    const auto place = list.place(chunk, foreach_chunk);
+    const T* const x = static_cast<const T*>(list.item[place.k].y);
+    const bool wide = holds_packs<T>(x);
     double sum = 0;
-    for (int64_t i = first + threadIdx.x; i < end; i += reduce_threads) {
-      const double value = Compute<T>(x[i]);
-      sum += value * value;
+#pragma unroll 4
+    for (int64_t i = place.begin + int64_t{threadIdx.x} * N; i < place.stop; i += int64_t{list_threads} * N) {
+      const Pack<T> pack = load4(x, i, place.stop, wide);  // zeros past the end
+#pragma unroll
+      for (int j = 0; j < N; ++j) {
+        const double value = Compute<T>(pack.v[j]);
+        sum += value * value;
+      }
     }
     sum = reduce_lanes<Sum<double>>(sum, reduce_threads);
     if (threadIdx.x == 0) partials[chunk] = sum;
@@ -85,17 +68,14 @@ __global__ void squares_kernel_of(Items items, double* partials) {
 }
 
 void squares(const ForeachSquaresArgs& args, Stream stream) {
+  static_assert(list_threads == reduce_threads);
   double* partials = args.partials;
   dispatch_floating(args.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    for_launches(
-        args.count, args.items,
-        [](const ForeachItem& item) { return (item.numel + foreach_chunk - 1) / foreach_chunk; },
-        [&](const Items& items) {
-          launch("foreach_squares", squares_kernel_of<T>,
-                 grid_for(total_of(items) * reduce_threads, stream, reduce_threads), stream, items, partials);
-          partials += total_of(items);
-        });
+    for_lists(args.count, args.items, foreach_chunk, [&](const List<ForeachItem>& list) {
+      launch("foreach_squares", squares_kernel_of<T>, grid_for_list(list, stream), stream, list, partials);
+      partials += list.chunks();
+    });
   });
 }
 

@@ -1,43 +1,43 @@
-// Optimizer updates: many tensors in one launch. The list travels in the kernel's arguments, in chunks that fit there.
+// Optimizer updates: many tensors in one launch, their elements moved in packs where the addresses of all of a tensor's
+// operands allow it.
 #include "weft/tensor/ops/optimizer_update.h"
 
-#include "weft/cuda/launch.cuh"
+#include "weft/cuda/list.cuh"
 #include "weft/tensor/math.h"
 #include "weft/tensor/ops/loss_scale.h"
 
 namespace weft::cuda {
 namespace {
 
-constexpr int chunk = 32;  // items of one launch: 32 * 64 bytes of the 4 KiB that arguments may take
-
-struct Items {
-  UpdateItem item[chunk];
-  int count;
-  int64_t elements;  // of all
+/// What an update reads and writes of an element; states that the item has not are 0 and go nowhere.
+template <class T>
+struct Element {
+  T w, g, first, second, third;
 };
 
 template <class T>
 struct Sgd {
+  using Value = T;
+  static constexpr int states = 1;
   double scale;
   T momentum;
   bool nesterov;
 
   __device__ void number(double) {}
-  __device__ void operator()(const UpdateItem& item, int64_t i) const {
-    T* w = static_cast<T*>(item.value);
-    T* m = static_cast<T*>(item.first);
-    T d = static_cast<const T*>(item.gradient)[i] * T(scale) + T(item.decay) * w[i];
-    if (m) {
-      const T moved = momentum * m[i] + d;
-      m[i] = moved;
-      d = nesterov ? d + momentum * moved : moved;
+  __device__ void operator()(const UpdateItem& item, Element<T>& e) const {
+    T d = e.g * T(scale) + T(item.decay) * e.w;
+    if (item.first) {
+      e.first = momentum * e.first + d;
+      d = nesterov ? d + momentum * e.first : e.first;
     }
-    w[i] -= T(item.lr) * d;
+    e.w -= T(item.lr) * d;
   }
 };
 
 template <class T>
 struct Adam {
+  using Value = T;
+  static constexpr int states = 2;
   double scale, decay1, decay2;  // of the moments
   T beta1, beta2, eps, correction1, correction2;
   bool decoupled;
@@ -46,69 +46,106 @@ struct Adam {
     correction1 = T(1 - math::pow(decay1, step));
     correction2 = T(1 - math::pow(decay2, step));
   }
-  __device__ void operator()(const UpdateItem& item, int64_t i) const {
-    T* w = static_cast<T*>(item.value);
-    T* m = static_cast<T*>(item.first);
-    T* v = static_cast<T*>(item.second);
+  __device__ void operator()(const UpdateItem& item, Element<T>& e) const {
     const T lr = T(item.lr), decay = T(item.decay);
-    const T d = static_cast<const T*>(item.gradient)[i] * T(scale) + (decoupled ? T(0) : decay) * w[i];
-    m[i] = beta1 * m[i] + (1 - beta1) * d;
-    v[i] = beta2 * v[i] + (1 - beta2) * d * d;
-    w[i] =
-        (decoupled ? 1 - lr * decay : T(1)) * w[i] - lr / correction1 * m[i] / (math::sqrt(v[i] / correction2) + eps);
+    const T d = e.g * T(scale) + (decoupled ? T(0) : decay) * e.w;
+    e.first = beta1 * e.first + (1 - beta1) * d;
+    e.second = beta2 * e.second + (1 - beta2) * d * d;
+    e.w = (decoupled ? 1 - lr * decay : T(1)) * e.w -
+          lr / correction1 * e.first / (math::sqrt(e.second / correction2) + eps);
   }
 };
 
 template <class T>
 struct Rmsprop {
+  using Value = T;
+  static constexpr int states = 3;
   double scale;
   T alpha, eps, momentum;
 
   __device__ void number(double) {}
-  __device__ void operator()(const UpdateItem& item, int64_t i) const {
-    T* w = static_cast<T*>(item.value);
-    T* s = static_cast<T*>(item.first);
-    T* mean = static_cast<T*>(item.second);
-    T* m = static_cast<T*>(item.third);
-    T d = static_cast<const T*>(item.gradient)[i] * T(scale) + T(item.decay) * w[i];
-    T square = alpha * s[i] + (1 - alpha) * d * d;
-    s[i] = square;
-    if (mean) {
-      const T moved = alpha * mean[i] + (1 - alpha) * d;
-      mean[i] = moved;
-      square -= moved * moved;
+  __device__ void operator()(const UpdateItem& item, Element<T>& e) const {
+    T d = e.g * T(scale) + T(item.decay) * e.w;
+    T square = alpha * e.first + (1 - alpha) * d * d;
+    e.first = square;
+    if (item.second) {
+      e.second = alpha * e.second + (1 - alpha) * d;
+      square -= e.second * e.second;
     }
     d /= math::sqrt(square > 0 ? square : T(0)) + eps;
-    if (m) {
-      d += momentum * m[i];
-      m[i] = d;
+    if (item.third) {
+      d += momentum * e.third;
+      e.third = d;
     }
-    w[i] -= T(item.lr) * d;
+    e.w -= T(item.lr) * d;
   }
 };
 
+/// N elements of an operand from i on; of one that is null, zeros.
+template <int N, class T>
+__device__ inline Pack<T, N> load_from(const void* x, int64_t i) {
+  return x ? load_as<Pack<T, N>>(static_cast<const T*>(x) + i) : Pack<T, N>{};
+}
+template <int N, class T>
+__device__ inline void store_to(void* x, int64_t i, const Pack<T, N>& pack) {
+  if (x) store_as(static_cast<T*>(x) + i, pack);
+}
+
+template <int N, class Update>
+__device__ inline void update_elements(const UpdateItem& item, const Update& update, int64_t i) {
+  using T = typename Update::Value;
+  constexpr int states = Update::states;
+  T* const value = static_cast<T*>(item.value) + i;
+  auto w = load_as<Pack<T, N>>(value);
+  const auto g = load_as<Pack<T, N>>(static_cast<const T*>(item.gradient) + i);
+  Pack<T, N> first = load_from<N, T>(item.first, i), second, third;
+  if constexpr (states > 1) second = load_from<N, T>(item.second, i);
+  if constexpr (states > 2) third = load_from<N, T>(item.third, i);
+#pragma unroll
+  for (int j = 0; j < N; ++j) {
+    Element<T> e = {w.v[j], g.v[j], first.v[j], T(0), T(0)};
+    if constexpr (states > 1) e.second = second.v[j];
+    if constexpr (states > 2) e.third = third.v[j];
+    update(item, e);
+    w.v[j] = e.w;
+    first.v[j] = e.first;
+    if constexpr (states > 1) second.v[j] = e.second;
+    if constexpr (states > 2) third.v[j] = e.third;
+  }
+  store_as(value, w);
+  store_to<N, T>(item.first, i, first);
+  if constexpr (states > 1) store_to<N, T>(item.second, i, second);
+  if constexpr (states > 2) store_to<N, T>(item.third, i, third);
+}
+
+template <class T>
+constexpr int64_t chunk = int64_t{4} * list_threads* pack_size<T>;
+
 template <class Update>
-__global__ void update_kernel(Items items, Update update, const double* gate) {
+__global__ void update_kernel(WEFT_GRID_CONSTANT List<UpdateItem> list, Update update, const double* gate) {
+  using T = typename Update::Value;
   if (gate) {
     if (gate[gate_closed] != 0) return;
     update.scale *= gate[gate_factor];
     update.number(gate[gate_step]);
   }
-  for (int k = 0; k < items.count; ++k)
-    for (int64_t i = thread_in_grid(); i < items.item[k].numel; i += threads_in_grid()) update(items.item[k], i);
+  for (int64_t c = blockIdx.x; c < list.chunks(); c += gridDim.x) {
+    const auto place = list.place(c, chunk<T>);
+    const UpdateItem item = list.item[place.k];  // a copy: stores might change what a reference names
+    const bool wide = holds_packs<T>(static_cast<const T*>(item.value), static_cast<const T*>(item.gradient),
+                                     static_cast<const T*>(item.first), static_cast<const T*>(item.second),
+                                     static_cast<const T*>(item.third));
+    for_elements<pack_size<T>>(place.begin, place.stop, wide,
+                               [&](auto n, int64_t i) { update_elements<n>(item, update, i); });
+  }
 }
 
 template <class Update>
-void update_all(const char* name, int64_t count, const UpdateItem* list, const Update& update, const double* gate,
+void update_all(const char* name, int64_t count, const UpdateItem* items, const Update& update, const double* gate,
                 Stream stream) {
-  for (int64_t start = 0; start < count; start += chunk) {
-    Items items{};
-    for (int64_t k = start; k < count && items.count < chunk; ++k) {
-      items.item[items.count++] = list[k];
-      items.elements += list[k].numel;
-    }
-    launch(name, update_kernel<Update>, grid_for(items.elements, stream), stream, items, update, gate);
-  }
+  for_lists(count, items, chunk<typename Update::Value>, [&](const List<UpdateItem>& list) {
+    launch(name, update_kernel<Update>, grid_for_list(list, stream), stream, list, update, gate);
+  });
 }
 
 template <class T>

@@ -59,7 +59,7 @@ const RowOptions in_place{.no_gradient = "it changes values in place"};
 const RowOptions whole{.exact = true, .no_gradient = "it changes values in place"};
 const RowOptions norms{.result = DType::f64, .no_gradient = "it is not recorded"};
 
-// Tensors of many sizes and two dtypes, some empty: more of them than one launch takes.
+// Tensors of many sizes and two dtypes, some empty.
 Tensors many(Device device) {
   Tensors list;
   for (int64_t i = 0; i < 230; ++i) {
@@ -123,7 +123,7 @@ OP_TABLE(foreach) {
                     [] { ops::foreach_clip_norm_({ones({2})}, 0); });
 }
 
-TEST_CASE("foreach: more tensors than one launch takes, of two dtypes, some empty: each as alone") {
+TEST_CASE("foreach: many tensors of two dtypes, some empty: each as alone") {
   for (const Device device : devices_to_test()) {
     const Tensors x = many(device), y = many(device);
     ops::foreach_axpby_(y, 2, 3, x);

@@ -16,10 +16,17 @@
       sizeof(name##_shared), alignof(name##_shared), __PRETTY_FUNCTION__, ::weft::sim::Site{__FILE__, __LINE__}))
 #define WEFT_DYNAMIC_SHARED(Type, name) \
   Type* const name = static_cast<Type*>(::weft::sim::dynamic_shared(alignof(Type)))
+#define WEFT_GRID_CONSTANT const
 
 namespace weft::cuda {
 
 inline constexpr int warp_size = 32;
+// As many as with the nvcc that these headers come with.
+#if CUDART_VERSION >= 12010
+inline constexpr size_t most_parameter_bytes = 32764;
+#else
+inline constexpr size_t most_parameter_bytes = 4096;
+#endif
 
 inline void barrier(sim::Site site = {}) { __syncthreads(site); }
 
