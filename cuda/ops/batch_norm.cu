@@ -1,9 +1,7 @@
 // Batch norm of channels-last data: what is done to every element. (Statistics and sums: batch_norm_sums.cu.)
 #include "weft/tensor/ops/batch_norm.h"
 
-#include "weft/cuda/divide.cuh"
-#include "weft/cuda/launch.cuh"
-#include "weft/cuda/pack.cuh"
+#include "weft/cuda/channel_elements.cuh"
 #include "weft/tensor/math.h"
 
 namespace weft::cuda {
@@ -25,33 +23,8 @@ __global__ void finish_kernel(BatchNormFinishArgs args) {
   }
 }
 
-/// The per-channel values of N neighbouring elements; in packs where no pack straddles rows.
-template <int N, class C>
-__device__ inline Pack<C, N> channel_values(const C* values, const int64_t (&channel)[N], bool wide) {
-  if (wide) return load_as<Pack<C, N>>(values + channel[0]);
-  Pack<C, N> pack;
-#pragma unroll
-  for (int j = 0; j < N; ++j) pack.v[j] = values[channel[j]];
-  return pack;
-}
-
-/// `wide`: all dense operands hold packs; `even`: channels are a multiple of the pack and the per-channel operands hold
-/// packs.
-struct Elements {
-  int64_t numel, channels;
-  Divider by_channels;
-  bool wide, even;
-
-  template <int N>
-  __device__ void channels_of(int64_t i, int64_t (&channel)[N]) const {
-    channel[0] = by_channels(i).rest;
-#pragma unroll
-    for (int j = 1; j < N; ++j) channel[j] = channel[j - 1] + 1 < channels ? channel[j - 1] + 1 : 0;
-  }
-};
-
 template <class T>
-__global__ void normalize_kernel(Elements elements, bool relu, const T* x, const Compute<T>* mean,
+__global__ void normalize_kernel(ChannelElements elements, bool relu, const T* x, const Compute<T>* mean,
                                  const Compute<T>* inverse_std, const Compute<T>* gamma, const Compute<T>* beta, T* y) {
   using C = Compute<T>;
   constexpr int N = pack_size<T>;
@@ -73,7 +46,7 @@ __global__ void normalize_kernel(Elements elements, bool relu, const T* x, const
 }
 
 template <class T>
-__global__ void backward_kernel(Elements elements, Compute<T> count, const T* x, const T* dy, const T* y,
+__global__ void backward_kernel(ChannelElements elements, Compute<T> count, const T* x, const T* dy, const T* y,
                                 const Compute<T>* mean, const Compute<T>* inverse_std, const Compute<T>* gamma,
                                 const Compute<T>* sum_dz, const Compute<T>* sum_dz_xh, T* dx) {
   using C = Compute<T>;
@@ -110,12 +83,6 @@ __global__ void backward_kernel(Elements elements, Compute<T> count, const T* x,
   }
 }
 
-template <class T>
-Elements elements_of(int64_t rows, int64_t channels) {
-  const int64_t numel = rows * channels;
-  return {numel, channels, Divider(channels, numel + pack_size<T>), false, channels % pack_size<T> == 0};
-}
-
 void finish(const BatchNormFinishArgs& args, Stream stream) {
   const Grid grid = grid_for(args.channels, stream);
   if (args.dtype == DType::f64)
@@ -129,13 +96,14 @@ void normalize(const BatchNormArgs& args, Stream stream) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
     constexpr int N = pack_size<T>;
-    Elements elements = elements_of<T>(args.rows, args.channels);
-    elements.wide = holds_packs<T, N>(args.x, args.y);
-    elements.even = elements.even && holds_packs<C, N>(args.mean, args.inverse_std, args.gamma, args.beta);
+    const auto* mean = static_cast<const C*>(args.mean);
+    const auto* inverse_std = static_cast<const C*>(args.inverse_std);
+    const auto* gamma = static_cast<const C*>(args.gamma);
+    const auto* beta = static_cast<const C*>(args.beta);
+    const ChannelElements elements =
+        elements_of<T>(args.rows, args.channels, holds_packs<T, N>(args.x, args.y), mean, inverse_std, gamma, beta);
     launch("batch_norm", normalize_kernel<T>, grid_for(packs_of(elements.numel, N), stream), stream, elements,
-           args.relu, static_cast<const T*>(args.x), static_cast<const C*>(args.mean),
-           static_cast<const C*>(args.inverse_std), static_cast<const C*>(args.gamma), static_cast<const C*>(args.beta),
-           static_cast<T*>(args.y));
+           args.relu, static_cast<const T*>(args.x), mean, inverse_std, gamma, beta, static_cast<T*>(args.y));
   });
 }
 
@@ -144,15 +112,17 @@ void backward(const BatchNormBackwardArgs& args, Stream stream) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
     constexpr int N = pack_size<T>;
-    Elements elements = elements_of<T>(args.rows, args.channels);
-    elements.wide = holds_packs<T, N>(args.x, args.dy, args.y, args.dx);
-    elements.even =
-        elements.even && holds_packs<C, N>(args.mean, args.inverse_std, args.gamma, args.sum_dz, args.sum_dz_xh);
+    const auto* mean = static_cast<const C*>(args.mean);
+    const auto* inverse_std = static_cast<const C*>(args.inverse_std);
+    const auto* gamma = static_cast<const C*>(args.gamma);
+    const auto* sum_dz = static_cast<const C*>(args.sum_dz);
+    const auto* sum_dz_xh = static_cast<const C*>(args.sum_dz_xh);
+    const ChannelElements elements =
+        elements_of<T>(args.rows, args.channels, holds_packs<T, N>(args.x, args.dy, args.y, args.dx), mean, inverse_std,
+                       gamma, sum_dz, sum_dz_xh);
     launch("batch_norm_backward", backward_kernel<T>, grid_for(packs_of(elements.numel, N), stream), stream, elements,
            static_cast<C>(args.count), static_cast<const T*>(args.x), static_cast<const T*>(args.dy),
-           static_cast<const T*>(args.y), static_cast<const C*>(args.mean), static_cast<const C*>(args.inverse_std),
-           static_cast<const C*>(args.gamma), static_cast<const C*>(args.sum_dz), static_cast<const C*>(args.sum_dz_xh),
-           static_cast<T*>(args.dx));
+           static_cast<const T*>(args.y), mean, inverse_std, gamma, sum_dz, sum_dz_xh, static_cast<T*>(args.dx));
   });
 }
 

@@ -1,34 +1,30 @@
 // Batch norm with a residual and ReLU, of channels-last data: what is done to every element.
 #include "weft/tensor/ops/batch_norm_add.h"
 
-#include "weft/cuda/divide.cuh"
-#include "weft/cuda/launch.cuh"
-#include "weft/cuda/pack.cuh"
+#include "weft/cuda/channel_elements.cuh"
 
 namespace weft::cuda {
 namespace {
 
-/// `wide`: all dense operands hold packs.
-struct Elements {
-  int64_t numel, channels;
-  Divider by_channels;
-  bool wide, relu;
-};
-
 template <class T>
-__global__ void forward_kernel(Elements elements, const T* x, const T* residual, const Compute<T>* mean,
-                               const Compute<T>* inverse_std, const Compute<T>* gamma, const Compute<T>* beta, T* y) {
+__global__ void forward_kernel(ChannelElements elements, bool relu, const T* x, const T* residual,
+                               const Compute<T>* mean, const Compute<T>* inverse_std, const Compute<T>* gamma,
+                               const Compute<T>* beta, T* y) {
   using C = Compute<T>;
   constexpr int N = pack_size<T>;
   for (int64_t i = thread_in_grid() * N; i < elements.numel; i += threads_in_grid() * N) {
+    int64_t channel[N];
+    elements.channels_of(i, channel);
     Pack<T> pack = load4(x, i, elements.numel, elements.wide);
     const Pack<T> other = load4(residual, i, elements.numel, elements.wide);
-    int64_t c = elements.by_channels(i).rest;
+    const auto center = channel_values<N>(mean, channel, elements.even);
+    const auto scale = channel_values<N>(inverse_std, channel, elements.even);
+    const auto slope = channel_values<N>(gamma, channel, elements.even);
+    const auto shift = channel_values<N>(beta, channel, elements.even);
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-      const C z = (C(pack.v[j]) - mean[c]) * inverse_std[c] * gamma[c] + beta[c] + C(other.v[j]);
-      pack.v[j] = T(elements.relu && z <= C(0) ? C(0) : z);
-      c = c + 1 < elements.channels ? c + 1 : 0;
+      const C z = (C(pack.v[j]) - center.v[j]) * scale.v[j] * slope.v[j] + shift.v[j] + C(other.v[j]);
+      pack.v[j] = T(relu && z <= C(0) ? C(0) : z);
     }
     store4(y, i, elements.numel, elements.wide, pack);
   }
@@ -52,13 +48,15 @@ void forward(const BatchNormAddArgs& args, Stream stream) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
     constexpr int N = pack_size<T>;
-    const int64_t numel = args.rows * args.channels;
-    const Elements elements{numel, args.channels, Divider(args.channels, numel + N),
-                            holds_packs<T, N>(args.x, args.residual, args.y), args.relu};
-    launch("batch_norm_add", forward_kernel<T>, grid_for(packs_of(numel, N), stream), stream, elements,
-           static_cast<const T*>(args.x), static_cast<const T*>(args.residual), static_cast<const C*>(args.mean),
-           static_cast<const C*>(args.inverse_std), static_cast<const C*>(args.gamma), static_cast<const C*>(args.beta),
-           static_cast<T*>(args.y));
+    const auto* mean = static_cast<const C*>(args.mean);
+    const auto* inverse_std = static_cast<const C*>(args.inverse_std);
+    const auto* gamma = static_cast<const C*>(args.gamma);
+    const auto* beta = static_cast<const C*>(args.beta);
+    const ChannelElements elements = elements_of<T>(
+        args.rows, args.channels, holds_packs<T, N>(args.x, args.residual, args.y), mean, inverse_std, gamma, beta);
+    launch("batch_norm_add", forward_kernel<T>, grid_for(packs_of(elements.numel, N), stream), stream, elements,
+           args.relu, static_cast<const T*>(args.x), static_cast<const T*>(args.residual), mean, inverse_std, gamma,
+           beta, static_cast<T*>(args.y));
   });
 }
 

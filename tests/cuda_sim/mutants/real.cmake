@@ -81,7 +81,7 @@ weft_mutant(chunks_in_one_place cuda/ops/batch_norm_sums.cu
   [[return partials + chunk * 2 * columns.channels + channel;]]
   [[return partials + 0 * chunk + channel;]])
 weft_mutant(sums_not_written cuda/ops/batch_norm_sums.cu
-  [[      out[columns.channels] = squares;]]
+  [[      out[columns.channels] = squares.v[j];]]
   [[]])
 weft_mutant(one_column_too_many cuda/ops/max_pool2d.cu
   [[if (w < 0 || w >= g.in.w) continue;]]
