@@ -1,8 +1,8 @@
 // Cross entropy from logits: one read of the logits forward, one backward.
 #include "weft/tensor/ops/cross_entropy.h"
 
-#include "weft/cuda/pack.cuh"
-#include "weft/cuda/rows.cuh"
+#include "weft/cuda/exponentials.cuh"
+#include "weft/cuda/row_part.cuh"
 #include "weft/tensor/math.h"
 
 namespace weft::cuda {
@@ -38,30 +38,23 @@ __device__ inline C loss_of(const Labels<C>& labels, int64_t label, C log_sum, c
   return labels.weight(label) * (log_sum - C(row[label * step]));
 }
 
-/// The largest element so far, and the sum of exp(element - largest): one read gives both.
-template <class C>
-struct Exponentials {
-  C top = Largest<C>::none(), sum = 0;
-
-  __device__ void add(C x) {
-    const C factor = x == top ? C(1) : math::exp(x > top ? top - x : x - top);
-    sum = x > top ? sum * factor + C(1) : sum + factor;
-    top = Largest<C>::merge(top, x);
-  }
-};
-
 template <class T, class C>
-__global__ void forward_kernel(Rows rows, Labels<C> labels, const T* x, C* log_sums, C* losses, ErrorMark mark) {
-  const int lane = rows.lane();
+__global__ void forward_kernel(Rows rows, RowAccess access, Labels<C> labels, const T* x, C* log_sums, C* losses,
+                               ErrorMark mark) {
   rows.for_each([&](int64_t row, int64_t base, bool valid) {
-    const int64_t n = valid ? rows.n : 0;
     Exponentials<C> own;
-#pragma unroll 4
-    for (int64_t c = lane; c < n; c += rows.lanes) own.add(C(x[base + c * rows.inner]));
-    const C top = reduce_lanes<Largest<C>>(own.top, rows.lanes);
-    const C share = own.sum == C(0) ? C(0) : own.sum * math::exp(own.top - top);  // lanes past a row's end have none
-    const C sum = reduce_lanes<Sum<C>>(share, rows.lanes);
-    if (!valid || lane != 0) return;
+    const auto read = [&](const auto& part) {
+      part.for_all([&](int64_t c) {
+        for (const T value : part.load(x + base, c).v) own.add(C(value));
+      });
+    };
+    if (access.wide)
+      read(RowPart<T, pack_size<T>>(rows, access, valid));
+    else
+      read(RowPart<T, 1>(rows, access, valid));
+    C top;
+    const C sum = own.over_lanes(rows.lanes, top);
+    if (!valid || rows.lane() != 0) return;
     const C log_sum = top + math::log(sum);
     const int64_t label = labels[row];
     log_sums[row] = log_sum;
@@ -217,8 +210,9 @@ void forward(const CrossEntropyArgs& args, Stream stream) {
     const Rows rows = rows_of(in.outer, in.classes, in.inner);
     const Labels<C> labels = labels_of<C>(in);
     auto* losses = static_cast<C*>(args.loss);
-    launch("cross_entropy", forward_kernel<T, C>, grid_for_rows(rows, stream), stream, rows, labels,
-           static_cast<const T*>(in.logits), static_cast<C*>(args.log_sum), losses, mark);
+    const auto* x = static_cast<const T*>(in.logits);
+    launch("cross_entropy", forward_kernel<T, C>, grid_for_rows(rows, stream), stream, rows, access_of<T>(rows, x),
+           labels, x, static_cast<C*>(args.log_sum), losses, mark);
     const int64_t chunks = (rows.count + cross_entropy_chunk - 1) / cross_entropy_chunk;
     launch("cross_entropy", chunks_kernel<C>, grid_for(chunks * reduce_threads, stream, reduce_threads), stream,
            rows.count, labels, losses, args.partials);

@@ -31,7 +31,9 @@ inline void add_softmax_rows(Op& op, const AlongAxis& f, const NaiveAlongAxis& n
   };
   row("rows", input({3, 5}), 1);
   row("rows of a vector and a tail", input({7, 21}), -1);
+  row("rows of packs", input({7, 24}), -1);
   row("long rows", input({3, 150}), 1);
+  row("long rows of packs", input({2, 264}), 1, {.no_second_gradient = "as in the other rows, and slow"});
   row("a row of more than one block", input({1, 2051}), 1, {.no_second_gradient = "as in the other rows, and slow"});
   row("columns", input({5, 3}), 0);
   row("the middle axis", input({2, 4, 3}), 1);
