@@ -81,8 +81,20 @@ __global__ void reduce_columns_kernel(ReducePlan plan, const T* x, typename R::A
     if (k < plan.kept.numel) {
       const T* column = x + plan.kept.offsets(k).at[0];
       const int64_t end = smaller(plan.reduced.numel, (c + 1) * plan.chunk);
-      for (int64_t r = c * plan.chunk + line; r < end; r += column_lines)
-        acc = R::take(acc, column[plan.reduced.offsets(r).at[0]], r);
+      constexpr int ahead = 4;  // loads on their way at once
+      for (int64_t first = c * plan.chunk + line; first < end; first += ahead * column_lines) {
+        T value[ahead] = {};
+#pragma unroll
+        for (int j = 0; j < ahead; ++j) {
+          const int64_t r = first + j * column_lines;
+          if (r < end) value[j] = column[plan.reduced.offsets(r).at[0]];
+        }
+#pragma unroll
+        for (int j = 0; j < ahead; ++j) {
+          const int64_t r = first + j * column_lines;
+          if (r < end) acc = R::take(acc, value[j], r);
+        }
+      }
     }
     lines[line][lane] = acc;
     barrier();
