@@ -6,6 +6,7 @@
 #include "weft/tensor/collective.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/fill.h"
+#include "weft/tensor/ops/tree_sum.h"
 #include "weft/tensor/ops/view.h"
 #include "weft/tensor/profile_scope.h"
 
@@ -43,7 +44,36 @@ void Bucket::flatten(const Tensor& flat, size_t part, size_t place, const Tensor
     ops::fill(target, 0);
 }
 
-Tensors Bucket::sum(const Tensors& flats) const {
+bool Bucket::is_direct() const {
+  return !has_communicator(DeviceType::cpu) &&
+         std::all_of(devices.begin(), devices.end(), [](Device device) { return device.is_cpu(); });
+}
+
+Tensors Bucket::sum(const std::vector<Tensors>& gradients) const {
+  Tensors flats;
+  for (size_t i = 0; i < places(); ++i) flats.push_back(empty_flat(i));
+  if (!is_direct()) {
+    for (size_t i = 0; i < places(); ++i)
+      for (size_t k = 0; k < parts.size(); ++k) flatten(flats[i], k, i, gradients[k][i]);
+    return sum_flat(flats);
+  }
+  const weft::detail::ProfileScope scope(ProfileKind::collective, "bucket of gradients",
+                                         bytes() * static_cast<int64_t>(places()));
+  for (size_t k = 0; k < parts.size(); ++k) {
+    Tensors terms, sums;
+    for (size_t i = 0; i < places(); ++i) {
+      const Tensor& value = parts[k].parameter.at(static_cast<int>(i));
+      const Tensor& gradient = gradients[k][i];
+      terms.push_back(
+          elements(gradient.defined() ? nn::optim::dense_gradient(gradient, value) : zeros_like(value.detach())));
+      sums.push_back(ops::view(flats[i], {value.numel()}, {1}, parts[k].start));
+    }
+    ops::tree_sum_into(sums, terms);
+  }
+  return flats;
+}
+
+Tensors Bucket::sum_flat(const Tensors& flats) const {
   const weft::detail::ProfileScope scope(ProfileKind::collective, "bucket of gradients",
                                          bytes() * static_cast<int64_t>(places()));
   return ops::all_reduce(flats, parts[0].parameter.order());

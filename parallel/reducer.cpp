@@ -40,6 +40,7 @@ struct Reducer::Early {
     Tensor gradient;
     uint32_t version = 0;
   };
+  bool direct;  // without flats
   std::vector<Place> places;
   std::vector<std::vector<Kept>> kept;  // what was summed, by part and place
   size_t missing = 0;                   // places that are not complete
@@ -48,7 +49,10 @@ struct Reducer::Early {
   std::exception_ptr error;
 
   explicit Early(const Bucket& bucket)
-      : places(bucket.places()), kept(bucket.parts.size(), std::vector<Kept>(bucket.places())), missing(places.size()) {
+      : direct(bucket.is_direct()),
+        places(bucket.places()),
+        kept(bucket.parts.size(), std::vector<Kept>(bucket.places())),
+        missing(places.size()) {
     for (Place& place : places) place.missing = bucket.parts.size();
   }
 
@@ -64,6 +68,15 @@ struct Reducer::Early {
   }
 
   void start(const Bucket& bucket) {
+    if (direct) {  // CPU streams run inline
+      std::vector<Tensors> gradients;
+      for (const auto& part : kept) {
+        gradients.emplace_back();
+        for (const Kept& k : part) gradients.back().push_back(k.gradient.detach());
+      }
+      sums = bucket.sum(gradients);
+      return;
+    }
     const SumsStreams streams(bucket.devices);
     Tensors flats;
     for (size_t i = 0; i < places.size(); ++i) {
@@ -72,7 +85,7 @@ struct Reducer::Early {
       places[i].flat.storage().record_stream(here);
       flats.push_back(places[i].flat);
     }
-    sums = bucket.sum(flats);
+    sums = bucket.sum_flat(flats);
     for (size_t i = 0; i < places.size(); ++i) places[i].summed.record(current_stream(bucket.devices[i]));
   }
   // Out of memory: summed afterwards, when the pass has released its own. Else for the trainer to tell.
@@ -192,11 +205,13 @@ void Reducer::arrive(const std::shared_ptr<Run>& run, const Where& where, const 
   Tensor flat;
   {
     const std::lock_guard lock(mutex_);
-    if (!place.flat.defined()) place.flat = bucket.empty_flat(where.place), place.stream = here;
-    if (place.stream != here) return;  // gradients of one place from several streams: left to the end
-    flat = place.flat;
+    if (!early.direct) {
+      if (!place.flat.defined()) place.flat = bucket.empty_flat(where.place), place.stream = here;
+      if (place.stream != here) return;  // gradients of one place from several streams: left to the end
+      flat = place.flat;
+    }
   }
-  bucket.flatten(flat, where.part, where.place, gradient.detach());
+  if (flat.defined()) bucket.flatten(flat, where.part, where.place, gradient.detach());
   {
     const std::lock_guard lock(mutex_);
     early.kept[where.part][where.place] = {gradient, gradient.storage().version()};

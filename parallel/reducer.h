@@ -9,7 +9,8 @@
 //
 // Which buckets to expect is learnt from the step before: none start in the first one. They start in order, each when
 // all its leaves on all places are ready: gradients are flattened on the stream that computed them, by the worker that
-// did, and the worker that completes a bucket launches its sum on streams of their own (on CPU devices: does it).
+// did, and the worker that completes a bucket launches its sum on streams of their own. On CPU devices that worker adds
+// them up where they lie (Bucket::is_direct()).
 #pragma once
 
 #include <memory>

@@ -108,15 +108,13 @@ std::vector<Bucket> Trainer::lay_out(const std::vector<Slot*>& fresh, std::vecto
 Tensors Trainer::sums_of(const Bucket& bucket, const std::vector<Slot*>& slots) const {
   if (reducer_)
     if (Tensors sums = reducer_->take(bucket); !sums.empty()) return sums;
-  Tensors flats;
-  for (size_t i = 0; i < bucket.places(); ++i) {
-    flats.push_back(bucket.empty_flat(i));
-    for (size_t k = 0; k < slots.size(); ++k) {
-      const int place = static_cast<int>(i);
-      bucket.flatten(flats[i], k, i, slots[k]->fresh(place) ? slots[k]->leaf(place)->grad().detach() : Tensor());
-    }
+  std::vector<Tensors> gradients;
+  for (const Slot* slot : slots) {
+    gradients.emplace_back();
+    for (int i = 0; i < slot->parameter.places(); ++i)
+      gradients.back().push_back(slot->fresh(i) ? slot->leaf(i)->grad().detach() : Tensor());
   }
-  return bucket.sum(flats);
+  return bucket.sum(gradients);
 }
 
 void Trainer::expect(const std::vector<Bucket>& buckets) {

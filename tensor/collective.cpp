@@ -1,15 +1,15 @@
-// Collectives by copies and additions, or by a communicator. One file although it is long: each operation is both, by
-// one choice, and the tree of sums serves them all.
+// Collectives by copies and sums, or by a communicator. One file although it is long: each operation is both, by one
+// choice.
 #include "weft/tensor/collective.h"
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 
-#include "weft/tensor/ops/binary.h"
 #include "weft/tensor/ops/concat.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/tree_sum.h"
 #include "weft/tensor/ops/view.h"
 #include "weft/tensor/profile_scope.h"
 
@@ -70,14 +70,6 @@ std::vector<Device> devices_of(std::span<const Tensor> x) {
   std::vector<Device> devices;
   for (const Tensor& t : x) devices.push_back(t.device());
   return devices;
-}
-
-// Pairs of neighbours, then pairs of pairs: the shape of the tree depends on the number of ranks alone.
-Tensor tree_sum(std::span<const Tensor> x, Device device) {
-  if (x.size() == 1) return ops::to(x[0], device);
-  size_t half = 1;
-  while (half * 2 < x.size()) half *= 2;
-  return ops::add(tree_sum(x.first(half), device), tree_sum(x.subspan(half), device));
 }
 
 // What a collective moves or sums: all ranks' tensors.
@@ -148,7 +140,7 @@ Tensors gathered_tree_sums(std::span<const Tensor> x) {
         parts[rank] = ops::view(all[place], dense[0].shape(), dense[0].strides(), start);
         start += numel;
       }
-    const Tensor sum = tree_sum(parts, places.devices[place]);
+    const Tensor sum = ops::tree_sum(parts, places.devices[place]);
     for (const size_t rank : places.ranks[place]) y[rank] = rank == places.ranks[place][0] ? sum : ops::clone(sum);
   }
   return y;
@@ -274,6 +266,13 @@ Tensors all_reduce(std::span<const Tensor> x, Order order) {
     Tensors y;
     for (const Device device : devices) y.push_back(like(dense[0], device));
     if (taken(devices[0].type, communicator->all_reduce(dense, y))) return y;
+  }
+  if (std::all_of(devices.begin(), devices.end(), [](Device device) { return device.is_cpu(); })) {
+    const Tensors dense = alike(x);
+    Tensors y;
+    for (const Device device : devices) y.push_back(like(dense[0], device));
+    tree_sum_into(y, dense);
+    return y;
   }
   const Tensor sum = reduce(x, devices[0], Order::tree);
   Tensors y{sum};

@@ -90,7 +90,9 @@ MUTANTS = [
            'if (autograd::is_recording()) what += ", recorded";', ""),
     Mutant("parallel/collectives.cpp", "a gathered gradient is cut elsewhere",
            "[extents = extents_of(x, axis), axis](const Tensors& dy) {", "[extents = extents_of(x, 0), axis](const Tensors& dy) {"),
-    Mutant("tensor/collective.cpp", "a chain instead of a tree", "size_t half = 1;", "size_t half = x.size() - 1;"),
+    Mutant("tensor/ops/tree_sum.cpp", "a chain instead of a tree", "  one_pass(y, terms);",
+           "  one_pass(y, std::span(terms).first(1));\n"
+           "  for (size_t k = 1; k < terms.size(); ++k) one_pass(y, Tensors{y[0], terms[k]});"),
     Mutant("tensor/collective.cpp", "parts of a sum start too early",
            "sums.push_back(reduce(parts, x[i].device(), Order::tree));\n    start += extents[i];",
            "sums.push_back(reduce(parts, x[i].device(), Order::tree));\n    start += i ? extents[i] : 0;"),
@@ -125,6 +127,8 @@ MUTANTS = [
     Mutant("nn/sync_batch_norm.cpp", "no ReLU for the residual", "y.defined() ? autograd::batch_norm_add_backward(dy[i], y) : dy[i]", "dy[i]"),
     # The trainer
     Mutant("parallel/buckets.cpp", "a device without a gradient adds what is there", "ops::fill(target, 0);", "ops::fill(target, 1);"),
+    Mutant("parallel/buckets.cpp", "a CPU device without a gradient adds its weights", "zeros_like(value.detach())", "value.detach()"),
+    Mutant("parallel/buckets.cpp", "a communicator of CPU devices is not asked", "!has_communicator(DeviceType::cpu) &&", ""),
     Mutant("parallel/trainer.cpp", "gradients divided by nothing", "1 / n, parallel::on", "1, parallel::on"),
     Mutant("parallel/trainer.cpp", "a repaired copy keeps its old state",
            "ops::copy((*place)[k].state[s], (*good)[k].state[s]);", "(void)s;"),
