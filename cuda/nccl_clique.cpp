@@ -9,6 +9,7 @@
 #include "weft/cuda/memory_lock.h"
 #include "weft/tensor/collective.h"
 #include "weft/tensor/deadline.h"
+#include "weft/tensor/profile_scope.h"
 
 namespace weft::cuda {
 
@@ -164,6 +165,7 @@ void Clique::await(const std::string& operation) const {
 }
 
 void Clique::launch(const What& what, const std::vector<Stream>& streams, const Issue& issue) {
+  weft::detail::ProfileParts parts(what.operation, what.operands, streams, what.bytes);
   const GroupedLaunchScope alone;
   const std::lock_guard lock(mutex_);
   ++launched_;
@@ -171,7 +173,9 @@ void Clique::launch(const What& what, const std::vector<Stream>& streams, const 
   record.number = launched_;
   record.what = what;
   try {
+    parts.begin();
     launch_locked(record, streams, issue);
+    parts.end();
   } catch (const CommError& error) {
     throw CommError(give_up_locked(error.what()));
   } catch (...) {

@@ -22,10 +22,11 @@ bool run_apart(Seconds deadline, std::function<void()> work);
 
 class Clique {
  public:
-  /// A collective, for texts: "all_reduce", a literal, and "float32[1024]".
+  /// A collective, for texts and profiles: "all_reduce", a literal, "float32[1024]", and the bytes of that.
   struct What {
     const char* operation;
     std::string operands;
+    int64_t bytes;
   };
   /// Queues the part of one rank.
   using Issue = std::function<ncclResult_t(size_t rank, ncclComm_t comm, cudaStream_t stream)>;

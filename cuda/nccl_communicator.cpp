@@ -36,7 +36,9 @@ struct Ranks {
   }
 };
 
-std::string text_of(const Tensor& x) { return weft::detail::concat(x.dtype(), x.shape()); }
+Clique::What what(const char* operation, const Tensor& x) {
+  return {operation, weft::detail::concat(x.dtype(), x.shape()), x.numel() * size_of(x.dtype())};
+}
 
 class NcclCommunicator final : public Communicator {
  public:
@@ -45,7 +47,7 @@ class NcclCommunicator final : public Communicator {
     const Ranks ranks(x);
     const DType dtype = x[0].dtype();
     ranks.use(x);
-    cliques_.launch(ranks.devices, {"all_reduce", text_of(x[0])}, ranks.streams,
+    cliques_.launch(ranks.devices, what("all_reduce", x[0]), ranks.streams,
                     [&](size_t rank, ncclComm_t comm, cudaStream_t stream) {
                       return ncclAllReduce(x[rank].raw(), y[rank].raw(), count_of(x[rank]), nccl_type(dtype),
                                            sum_of(dtype), comm, stream);
@@ -58,7 +60,7 @@ class NcclCommunicator final : public Communicator {
     const Ranks ranks(y);
     const size_t root = ranks.root(x.device());
     ranks.use({&x, 1});
-    cliques_.launch(ranks.devices, {"broadcast", text_of(x)}, ranks.streams,
+    cliques_.launch(ranks.devices, what("broadcast", x), ranks.streams,
                     [&](size_t rank, ncclComm_t comm, cudaStream_t stream) {
                       return ncclBroadcast(rank == root ? x.raw() : y[rank].raw(), y[rank].raw(), count_of(x),
                                            nccl_type(x.dtype()), static_cast<int>(root), comm, stream);
@@ -71,7 +73,7 @@ class NcclCommunicator final : public Communicator {
     const Ranks ranks(x);
     const size_t root = ranks.root(y.device());
     ranks.use(x);
-    cliques_.launch(ranks.devices, {"reduce", text_of(y)}, ranks.streams,
+    cliques_.launch(ranks.devices, what("reduce", y), ranks.streams,
                     [&](size_t rank, ncclComm_t comm, cudaStream_t stream) {
                       return ncclReduce(x[rank].raw(), rank == root ? y.raw() : nullptr, count_of(y),
                                         nccl_type(y.dtype()), sum_of(y.dtype()), static_cast<int>(root), comm, stream);
@@ -99,11 +101,11 @@ class NcclCommunicator final : public Communicator {
       }
       return ncclSuccess;
     };
-    const Clique::What what{"all_gather", text_of(y[0])};
+    const Clique::What whole = what("all_gather", y[0]);
     if (even)
-      cliques_.launch(ranks.devices, what, ranks.streams, evenly);
+      cliques_.launch(ranks.devices, whole, ranks.streams, evenly);
     else
-      cliques_.launch(ranks.devices, what, ranks.streams, one_by_one);
+      cliques_.launch(ranks.devices, whole, ranks.streams, one_by_one);
     return true;
   }
 

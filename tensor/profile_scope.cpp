@@ -77,6 +77,7 @@ struct Beginning {
   const Stream* stream = nullptr;
   int64_t bytes = -1;
   std::string_view shape = {};
+  bool is_part = false;  // nothing nests in it, and its marks are all made now
 };
 
 void show(ProfileMark& mark, const Beginning& what) {
@@ -108,14 +109,16 @@ void log_beginning(ProfileMark& mark, const Beginning& what) {
                           .end = 0,
                           .bytes = what.bytes,
                           .in_use = -1});
-  log->open.push_back(index);
+  if (!what.is_part) log->open.push_back(index);
   mark.index = index;
   mark.recording = log->recording->id;
   mark.bits |= profile_records;
   ProfileLog::Entry& entry = log->entries[index];
   if (is_timed(what.kind, stream)) {
     log->timed.emplace_back();
-    if (mark_stream(log->timed.back().begin, stream)) entry.timed = static_cast<int32_t>(log->timed.size()) - 1;
+    ProfileLog::Timed& timed = log->timed.back();
+    if (mark_stream(timed.begin, stream) && (!what.is_part || mark_stream(timed.end, stream)))
+      entry.timed = static_cast<int32_t>(log->timed.size()) - 1;
   }
   entry.begin = log->recording->now();
 }
@@ -128,9 +131,15 @@ void begin_entry(ProfileMark& mark, const Beginning& what) noexcept try {
   // No memory for one more event: it is left out, or does not end.
 }
 
-void log_end(const ProfileMark& mark, bool failed) {
+// The log that the entry is in; null if the profile that it began in has ended.
+ProfileLog* log_of(const ProfileMark& mark) {
   ProfileLog* log = thread_ends ? nullptr : holder().log.get();
-  if (!log || log->recording->id != mark.recording) return;  // the profile it began in has ended
+  return log && log->recording->id == mark.recording ? log : nullptr;
+}
+
+void log_end(const ProfileMark& mark, bool failed) {
+  ProfileLog* log = log_of(mark);
+  if (!log) return;
   const std::lock_guard lock(log->mutex);
   if (log->closed) return;
   ProfileLog::Entry& entry = log->entries[mark.index];
@@ -232,6 +241,37 @@ void ProfileScope::begin_copy(Device from, Device to, Stream stream, int64_t byt
 void ProfileScope::end() noexcept {
   fail_operation();
   end_entry(mark_, false);
+}
+
+void ProfileParts::make(const char* name, std::string_view shape, std::span<const Stream> streams,
+                        int64_t bytes) noexcept try {
+  if (!(profiling.load(std::memory_order_relaxed) & profile_records)) return;
+  fail_operation();
+  marks_.resize(streams.size());
+  for (size_t i = 0; i < streams.size(); ++i)
+    log_beginning(marks_[i], {.kind = ProfileKind::operation,
+                              .name = name,
+                              .stream = &streams[i],
+                              .bytes = bytes,
+                              .shape = shape,
+                              .is_part = true});
+} catch (...) {
+}
+
+void ProfileParts::begin() noexcept {
+  for (const ProfileMark& mark : marks_) {
+    ProfileLog* log = mark.bits ? log_of(mark) : nullptr;
+    if (!log) continue;
+    const std::lock_guard lock(log->mutex);
+    if (log->closed) continue;
+    ProfileLog::Entry& entry = log->entries[mark.index];
+    if (entry.timed >= 0) mark_stream(log->timed[static_cast<size_t>(entry.timed)].begin, entry.stream);
+    entry.begin = log->recording->now();
+  }
+}
+
+void ProfileParts::finish(bool failed) noexcept {
+  for (ProfileMark& mark : marks_) end_entry(mark, failed);
 }
 
 void profile_next_call(const KernelBase& kernel, const char* operation, int64_t bytes,

@@ -3,14 +3,16 @@
 #pragma once
 
 #include <atomic>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "weft/tensor/device.h"
 
 namespace weft {
 
 enum class ProfileKind : uint8_t {
-  operation,   ///< a call of a kernel (kernel.h tells of them)
+  operation,   ///< a call of a kernel (kernel.h tells of them), or a device's part of a collective (ProfileParts)
   copy,        ///< between devices
   collective,  ///< over ranks, by the thread that does the joint work
   meeting,     ///< a rank's wait for the others and for the joint work
@@ -75,6 +77,31 @@ class ProfileScope {
   void end() noexcept;
 
   ProfileMark mark_;
+};
+
+/// One launch on streams of several devices: an operation on each, side by side, with the device's time. What it needs
+/// is made when it is made, so that begin() and end() allocate nothing. Parts that do not end have failed. For one
+/// thread; never throws.
+class ProfileParts {
+ public:
+  /// `name`: a literal; `shape` is copied; `bytes`: of each part.
+  ProfileParts(const char* name, std::string_view shape, std::span<const Stream> streams, int64_t bytes) noexcept {
+    if (profiling.load(std::memory_order_relaxed)) [[unlikely]]
+      make(name, shape, streams, bytes);
+  }
+  ~ProfileParts() { finish(true); }
+  ProfileParts(const ProfileParts&) = delete;
+  ProfileParts& operator=(const ProfileParts&) = delete;
+
+  /// Before the launch, and after it.
+  void begin() noexcept;
+  void end() noexcept { finish(false); }
+
+ private:
+  void make(const char* name, std::string_view shape, std::span<const Stream> streams, int64_t bytes) noexcept;
+  void finish(bool failed) noexcept;
+
+  std::vector<ProfileMark> marks_;
 };
 
 /// Says what the next call of `kernel` in this thread does: profile_work() (ops/work.h). `operation`, a literal, if the

@@ -8,6 +8,8 @@
 #include <set>
 
 #include "tests/parallel/devices.h"
+#include "weft/tensor/collective.h"
+#include "weft/tensor/collective_stream.h"
 #include "weft/weft.h"
 
 using namespace weft;
@@ -133,17 +135,61 @@ TEST_SUITE("parallel/profile") {
     }
   }
 
+  TEST_CASE("collectives of a communicator: a part on each device's stream, with the device's time") {
+    for (const DeviceType type : kinds(4)) {
+      if (!has_communicator(type)) continue;
+      Training training(devices_of(type, 4));
+      training.step(), training.step();
+      Profile profile;
+      training.step();
+      profile.stop();
+      std::map<Device, std::multiset<int64_t>> sums;  // their bytes
+      int64_t gradients = 0;
+      for (const nn::Parameter& p : training.net.parameters()) gradients += p.numel() * 4;
+      for (const ProfileEvent& e : profile.events()) {
+        if (e.kind != ProfileKind::operation || e.name != "all_reduce") continue;
+        CHECK(e.on_stream);
+        CHECK(e.finished);
+        CHECK(!e.failed);
+        CHECK(e.shape.starts_with("float32["));
+        CHECK(e.begin <= e.end);
+        CHECK(e.device_begin >= 0);
+        CHECK(e.device_end >= e.device_begin);
+        sums[e.stream.device].insert(e.bytes);
+        if (e.bytes == gradients) CHECK(e.stream == collective_stream(e.stream.device));
+      }
+      REQUIRE(sums.size() == 4);
+      for (const auto& [device, bytes] : sums) {
+        CHECK(bytes == sums.begin()->second);
+        CHECK(bytes.count(gradients) == 1);
+      }
+    }
+  }
+
+  TEST_CASE("without a profile no part of a collective is recorded") {
+    for (const DeviceType type : kinds(4)) {
+      if (!has_communicator(type)) continue;
+      Tensors x;
+      for (const Device device : devices_of(type, 4)) x.push_back(ones({5}, {.device = device}));
+      ops::all_reduce(x);
+      Profile profile;
+      synchronize();
+      profile.stop();
+      for (const ProfileEvent& e : profile.events()) CHECK(e.name != "all_reduce");
+    }
+  }
+
   TEST_CASE("streams of devices do one thing at a time, in the order it was queued") {
     for (const DeviceType type : kinds(4)) {
       if (type == DeviceType::cpu) continue;
       Training training(devices_of(type, 4));
       Profile profile;
       training.step();
-      std::map<Device, std::vector<ProfileEvent>> streams;
+      std::map<std::pair<Device, uint64_t>, std::vector<ProfileEvent>> streams;
       for (const ProfileEvent& e : profile.events())
-        if (e.has_device_time()) streams[e.stream.device].push_back(e);
-      CHECK(streams.size() == 4);
-      for (auto& [device, events] : streams) {
+        if (e.has_device_time()) streams[{e.stream.device, e.stream.id}].push_back(e);
+      CHECK(streams.size() >= 4);
+      for (auto& [stream, events] : streams) {
         std::stable_sort(events.begin(), events.end(),
                          [](const ProfileEvent& a, const ProfileEvent& b) { return a.begin < b.begin; });
         for (size_t i = 1; i < events.size(); ++i) CHECK(events[i].device_begin >= events[i - 1].device_end);
