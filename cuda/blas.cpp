@@ -16,6 +16,7 @@ struct Blas {
     int major = 0;
     check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index), "cuBLAS");
     workspace = size_t{major >= 9 ? 32u : 4u} << 20;  // what NVIDIA recommends
+    const MemoryScope memory(index);
     check(cublasCreate(handle.out()), "cuBLAS: create");
     constexpr int mode = CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION;
     check(cublasSetMathMode(handle.raw(), static_cast<cublasMath_t>(mode)), "cuBLAS: math mode");
@@ -31,8 +32,10 @@ size_t workspace_for(int64_t work, int index) {
 }  // namespace
 
 BlasScope::BlasScope(Stream stream, const char* operation, int64_t work)
-    : device_(stream.device.index), workspace_(workspace_for(work, stream.device.index), stream) {
-  handle_ = leased<Blas>(stream.device.index).handle.raw();
+    : device_(stream.device.index),
+      workspace_(workspace_for(work, stream.device.index), stream),
+      handle_(leased<Blas>(stream.device.index).handle.raw()),
+      memory_(stream.device.index) {
   check(cublasSetStream(handle_, native(stream)), operation);
   // After the stream: setting that puts cuBLAS's own workspace back, which calls on all streams share.
   check(cublasSetWorkspace(handle_, workspace_.data(), workspace_.bytes()), operation);

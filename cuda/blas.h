@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "weft/cuda/check.h"
+#include "weft/cuda/memory_lock.h"
 #include "weft/cuda/stream.h"
 #include "weft/cuda/workspace.h"
 
@@ -20,7 +21,8 @@ inline void check(cublasStatus_t status, const char* operation) {
 
 /// This thread's handle of the stream's device, on that stream, until the end of the scope: host scalars, no atomics,
 /// sums of 16-bit products in f32, and a workspace of the stream's own, fit for `work` multiply-adds. So a product has
-/// the same bits every time, whatever other streams do. The device is the current one meanwhile.
+/// the same bits every time, whatever other streams do. The device is the current one meanwhile, and no collective is
+/// launched: kernels of a call may have to be loaded.
 class BlasScope {
  public:
   BlasScope(Stream stream, const char* operation, int64_t work);
@@ -31,6 +33,7 @@ class BlasScope {
   DeviceScope device_;
   Workspace workspace_;
   cublasHandle_t handle_;
+  MemoryScope memory_;
 };
 
 }  // namespace weft::cuda

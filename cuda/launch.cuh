@@ -3,6 +3,7 @@
 
 #include "weft/cuda/check.h"
 #include "weft/cuda/grid.h"
+#include "weft/cuda/memory_lock.h"
 #include "weft/cuda/platform.cuh"
 #include "weft/cuda/stream.h"
 
@@ -18,6 +19,7 @@ void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, S
   check_grid(name, grid);
   const DeviceScope scope(stream.device.index);
   note_operation(stream.device.index, name);
+  const MemoryScope memory(stream.device.index);  // it may have to be loaded
   check(launch_kernel(name, kernel, dim3(static_cast<unsigned>(grid.blocks)), dim3(static_cast<unsigned>(grid.threads)),
                       grid.shared_bytes, native(stream), arguments...),
         name);

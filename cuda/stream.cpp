@@ -38,8 +38,10 @@ StreamSlot::StreamSlot(int device, cudaMemPool_t pool) : device_(device), pool_(
 ErrorMark StreamSlot::arm(const char* message) {
   const uint64_t tag = tag_of(message);
   const std::lock_guard lock(mutex_);
-  if (!seen_)
+  if (!seen_) {
+    const MemoryScope memory(0);
     check(cudaHostAlloc(reinterpret_cast<void**>(&seen_), sizeof(uint64_t), cudaHostAllocDefault), "error word");
+  }
   if (!word_) {
     const MemoryScope memory(device_);
     void* word = nullptr;

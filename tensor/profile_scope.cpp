@@ -1,4 +1,5 @@
-// The scopes' side of a profile: finding the thread's log, and writing into it.
+// The scopes' side of a profile: finding the thread's log, and writing into it. One file although it is long: all that
+// writes entries knows how they begin and end.
 #include "weft/tensor/profile_scope.h"
 
 #include <algorithm>

@@ -1,15 +1,20 @@
-// Collectives of CUDA devices by NCCL: values, which communicators there are, and what becomes of those that fail.
+// Collectives of CUDA devices by NCCL: values, which communicators there are, what runs beside their launch, and what
+// becomes of those that fail. One file although it is long: every case begins and ends with one process's cliques.
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <future>
 #include <thread>
 
 #include "tests/cuda_sim/operand.h"
 #include "tests/cuda_sim/sim.h"
+#include "weft/cuda/blas.h"
 #include "weft/cuda/nccl_cliques.h"
 #include "weft/tensor/collective.h"
 #include "weft/tensor/creation.h"
 #include "weft/tensor/operators.h"
+#include "weft/tensor/ops/fill.h"
+#include "weft/tensor/profile.h"
 
 using namespace weft;
 using namespace weft::test;
@@ -253,6 +258,77 @@ TEST_SUITE("cuda_sim/nccl") {
     const Numbers start = numbers(ops::reduce(on_cpu(on(devices, {1000})), "cpu:0"));
     CHECK(numbers(x[0])[17] == start[17] * 4 + 14);
     CHECK(numbers(x[1]) == numbers(x[0]));
+  }
+
+  TEST_CASE("a kernel of another thread is not launched, and so not loaded, within a grouped launch") {
+    const Fresh fresh;
+    const auto devices = first_gpus(2);
+    const Tensors x = on(devices, {6}), y = on(devices, {6});
+    const Tensor z = zeros({6}, {.device = devices[1]});
+    std::thread other;
+    std::promise<void> filled;
+    bool meanwhile = false;
+    cuda::Cliques::instance().launch(
+        {0, 1}, {"all_reduce", "float32[6]", 24}, {current_stream(devices[0]), current_stream(devices[1])},
+        [&](size_t rank, ncclComm_t comm, cudaStream_t stream) {
+          if (rank == 1) {  // cuda:0's part is on its way
+            other = std::thread([&] { ops::fill(z, 3), filled.set_value(); });
+            meanwhile = filled.get_future().wait_for(100ms) == std::future_status::ready;
+          }
+          return ncclAllReduce(x[rank].raw(), y[rank].raw(), 6, ncclFloat32, ncclSum, comm, stream);
+        });
+    other.join();
+    CHECK(!meanwhile);
+    CHECK(numbers(z) == Numbers(6, 3.0));
+    CHECK(numbers(y) == numbers(ops::all_reduce(on_cpu(x))));
+  }
+
+  TEST_CASE("a collective is not launched within a call of cuBLAS, and its parts in a profile begin after it") {
+    const Fresh fresh;
+    const auto devices = first_gpus(2);
+    const Tensors x = on(devices, {6});
+    ops::all_reduce(x);  // the communicator is there
+    std::promise<void> begun;
+    std::atomic<bool> launched{false};
+    bool meanwhile = false;
+    Profile profile;
+    std::thread other([&] {
+      const cuda::BlasScope blas({devices[1], 0}, "test", 64);
+      const ProfileRange range("held");
+      begun.set_value();
+      std::this_thread::sleep_for(100ms);
+      meanwhile = launched;
+    });
+    begun.get_future().wait();
+    const Tensors y = ops::all_reduce(x);
+    launched = true;
+    other.join();
+    CHECK(!meanwhile);
+    double free = 0;
+    std::vector<double> begins;
+    for (const ProfileEvent& e : profile.events()) {
+      if (e.name == "held") free = e.end;
+      if (e.name == "all_reduce" && e.on_stream) begins.push_back(e.begin);
+    }
+    CHECK(begins.size() == 2);
+    for (const double begin : begins) CHECK(begin >= free);
+    CHECK(numbers(y) == numbers(ops::all_reduce(on_cpu(x))));
+  }
+
+  TEST_CASE("a launch that fails leaves failed parts in a profile") {
+    const Fresh fresh;
+    const auto devices = first_gpus(2);
+    const Tensors x = on(devices, {6});
+    ops::all_reduce(x);
+    plan(sim::FaultKind::nccl, 1, 0, ncclInternalError);
+    Profile profile;
+    CHECK(!error_of([&] { ops::all_reduce(x); }).empty());
+    const Tensors y = ops::all_reduce(x);
+    std::vector<std::pair<Device, bool>> parts;  // whether they failed
+    for (const ProfileEvent& e : profile.events())
+      if (e.kind == ProfileKind::operation && e.name == "all_reduce") parts.emplace_back(e.stream.device, e.failed);
+    CHECK(parts == std::vector<std::pair<Device, bool>>{
+                       {devices[0], true}, {devices[1], true}, {devices[0], false}, {devices[1], false}});
   }
 
   TEST_CASE("a lost peer: the wait ends at the deadline, every device is told, and the next collective works") {

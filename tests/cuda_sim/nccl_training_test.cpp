@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
 
 #include "tests/cuda_sim/operand.h"
 #include "tests/cuda_sim/sim.h"
@@ -14,6 +15,7 @@
 #include "weft/parallel/backward.h"
 #include "weft/parallel/data_parallel.h"
 #include "weft/parallel/trainer.h"
+#include "weft/parallel/workers.h"
 #include "weft/tensor/collective.h"
 #include "weft/tensor/random.h"
 
@@ -131,6 +133,40 @@ bool meets(const sim::Fault& fault, int step, int shares, const std::vector<Valu
 }  // namespace
 
 TEST_SUITE("cuda_sim/nccl_training") {
+  TEST_CASE("a rank fails while a collective of the call is lost: told is the cause, and nobody of the loss later") {
+    fresh_devices();
+    const CommOptions before = comm_options();
+    {
+      const std::vector<Device> devices{"cuda:0", "cuda:1"};
+      const Tensors x{ones({4}, {.device = devices[0]}), ones({4}, {.device = devices[1]})};
+      const auto workers = parallel::Workers::acquire(devices);
+      Tensors y = ops::all_reduce(x);
+      finish_collectives(devices);
+      sim::inject({.kind = sim::FaultKind::nccl_lost_peer, .device = 1, .code = 1});
+      set_comm_options({.deadline = 100ms, .abort_deadline = 100ms});
+      std::string error;
+      try {
+        workers->run_all([&](int rank) {
+          if (rank == 1) return;
+          y = ops::all_reduce(x);
+          fail<Error>("planted");
+        });
+      } catch (const Error& e) {
+        error = e.what();
+      }
+      CHECK(sim::fired(sim::FaultKind::nccl_lost_peer) == 1);
+      CHECK_MESSAGE(error.find("planted") != std::string::npos, error);
+      CHECK(error.find("all_reduce") == std::string::npos);
+      std::thread([&] {
+        for (const Device device : devices) CHECK_NOTHROW(synchronize(device));
+      }).join();
+      for (const Device device : devices) CHECK_NOTHROW(synchronize(device));
+      CHECK_NOTHROW(finish_collectives(devices));
+    }
+    set_comm_options(before);
+    fresh_devices();
+  }
+
   TEST_CASE("NCCL fails at every point of a training step") {
     const CommOptions before = comm_options();
     set_comm_options({.deadline = 30s, .abort_deadline = 10s});
