@@ -26,6 +26,7 @@ Convolution describe(const Conv2dArgs& a, bool nondeterministic) {
   key.tf32 = a.allow_tf32 && a.dtype == DType::f32;
   key.nondeterministic = nondeterministic;
   key.bias = a.bias != nullptr;
+  key.relu = a.relu;
   const auto addresses = reinterpret_cast<uintptr_t>(a.x_data) | reinterpret_cast<uintptr_t>(a.w_data) |
                          reinterpret_cast<uintptr_t>(a.y_data) | reinterpret_cast<uintptr_t>(a.bias);
   key.alignment = addresses % 16 == 0 ? 16 : size_of(a.dtype);
@@ -44,7 +45,7 @@ Convolution describe(const Conv2dArgs& a, bool nondeterministic) {
 size_t ConvolutionHash::operator()(const Convolution& key) const noexcept {
   uint64_t hash = 0xcbf29ce484222325u;
   mix(hash, static_cast<int64_t>(key.pass) | static_cast<int64_t>(key.dtype) << 8 | int64_t{key.tf32} << 16 |
-                int64_t{key.nondeterministic} << 17 | int64_t{key.bias} << 18);
+                int64_t{key.nondeterministic} << 17 | int64_t{key.bias} << 18 | int64_t{key.relu} << 19);
   for (const int64_t value :
        {key.alignment, key.n, key.c, key.h, key.w, key.o, key.kh, key.kw, key.oh, key.ow, key.groups, key.stride_h,
         key.stride_w, key.dilation_h, key.dilation_w, key.top, key.bottom, key.left, key.right})
@@ -77,7 +78,7 @@ std::string to_string(const Convolution& key) {
                               pair(key.stride_h, key.stride_w), " d", pair(key.dilation_h, key.dilation_w), " g",
                               key.groups, " p", pair(key.top, key.left),
                               key.top == key.bottom && key.left == key.right ? "" : ":" + pair(key.bottom, key.right),
-                              key.bias ? " + bias" : "");
+                              key.bias ? " + bias" : "", key.relu ? " + relu" : "");
 }
 
 }  // namespace weft::cuda

@@ -16,6 +16,7 @@ struct Convolution {
   bool tf32 = false;              ///< f32 operands may be rounded to TF32
   bool nondeterministic = false;  ///< sums may be taken in any order
   bool bias = false;              ///< added in the same pass, before the one rounding; forward only
+  bool relu = false;              ///< max(y, 0) after the bias, before the one rounding; forward only
   int64_t alignment = 16;         ///< of the addresses, in bytes; at least the element's size
   int64_t n = 0, c = 0, h = 0, w = 0;
   int64_t o = 0, kh = 0, kw = 0;
@@ -30,10 +31,11 @@ struct ConvolutionHash {
   size_t operator()(const Convolution& key) const noexcept;
 };
 
-/// The key of `args`, with its bias if there is one. Paddings below and to the right that no output reads are chosen
-/// equal to those above and to the left where that gives the same output: for equal ones cuDNN has more engines.
+/// The key of `args`, with its bias and ReLU if there are such. Paddings below and to the right that no output reads
+/// are chosen equal to those above and to the left where that gives the same output: for equal ones cuDNN has more
+/// engines.
 Convolution describe(const Conv2dArgs& args, bool nondeterministic);
-/// "data f32 8x64x120x120, 128 of 3x3 s2 d1 g1 p1", with " + bias"
+/// "data f32 8x64x120x120, 128 of 3x3 s2 d1 g1 p1", with " + bias", " + relu"
 std::string to_string(const Convolution& key);
 
 /// cuDNN's engines may count elements in 32 bits: how many images of x and y, at most, one call may be given. 0 if not

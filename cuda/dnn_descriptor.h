@@ -46,6 +46,8 @@ inline constexpr auto dnn_type<cudnnConvolutionMode_t> = CUDNN_TYPE_CONVOLUTION_
 template <>
 inline constexpr auto dnn_type<cudnnPointwiseMode_t> = CUDNN_TYPE_POINTWISE_MODE;
 template <>
+inline constexpr auto dnn_type<cudnnNanPropagation_t> = CUDNN_TYPE_NAN_PROPOGATION;
+template <>
 inline constexpr auto dnn_type<cudnnBackendHeurMode_t> = CUDNN_TYPE_HEUR_MODE;
 template <>
 inline constexpr auto dnn_type<cudnnBackendNumericalNote_t> = CUDNN_TYPE_NUMERICAL_NOTE;

@@ -46,6 +46,13 @@ Descriptor window(const Convolution& key) {
   return convolution;
 }
 
+// In the compute type.
+Descriptor pointwise(cudnnPointwiseMode_t mode, const Convolution& key) {
+  Descriptor how(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  how.set(CUDNN_ATTR_POINTWISE_MODE, mode).set(CUDNN_ATTR_POINTWISE_MATH_PREC, compute_type(key.dtype));
+  return how;
+}
+
 // The three operations have the same attributes under different names.
 struct OperationNames {
   cudnnBackendDescriptorType_t type;
@@ -94,8 +101,10 @@ bool unsupported(cudnnStatus_t status) {
 }
 
 ConvGraph::ConvGraph(const Convolution& key, cudnnHandle_t handle) : key_(key) {
-  static_cast<void>(convolve(key.bias ? first_value : ConvTensor::y) &&  //
-                    (!key.bias || add_bias(ConvTensor::y)) && join(handle));
+  const bool more = key.bias || key.relu;
+  static_cast<void>(convolve(more ? first_value : ConvTensor::y) &&  //
+                    (!key.bias || add_bias(key.relu ? first_value + 1 : ConvTensor::y)) &&
+                    (!key.relu || rectify(ConvTensor::y)) && join(handle));
 }
 
 // Finalises what is described; false if cuDNN does not support it.
@@ -125,20 +134,29 @@ bool ConvGraph::convolve(int64_t result) {
   return keep(std::move(operation));
 }
 
-// result = value + bias, in the compute type.
+// result = value + bias
 bool ConvGraph::add_bias(int64_t result) {
-  const size_t first = parts_.size();
-  Descriptor sum(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  sum.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_ADD).set(CUDNN_ATTR_POINTWISE_MATH_PREC, compute_type(key_.dtype));
-  if (!keep(channels_last(ConvTensor::bias, key_, 1, key_.o, 1, 1)) ||
-      !keep(channels_last(result, key_, key_.n, key_.o, key_.oh, key_.ow)) || !keep(std::move(sum)))
-    return false;
+  return keep(channels_last(ConvTensor::bias, key_, 1, key_.o, 1, 1)) &&
+         apply(pointwise(CUDNN_POINTWISE_ADD, key_), result, parts_.size() - 1);
+}
+
+// result = max(value, 0)
+bool ConvGraph::rectify(int64_t result) {
+  Descriptor relu = pointwise(CUDNN_POINTWISE_RELU_FWD, key_);
+  relu.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_PROPAGATE_NAN);  // else NaN would become 0
+  return apply(std::move(relu), result);
+}
+
+// result = how(value), or how(value, the tensor at the place `operand`)
+bool ConvGraph::apply(Descriptor how, int64_t result, std::optional<size_t> operand) {
+  const size_t to = parts_.size();
+  if (!keep(channels_last(result, key_, key_.n, key_.o, key_.oh, key_.ow)) || !keep(std::move(how))) return false;
   Descriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, parts_[first + 2])
+  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, parts_[to + 1])
       .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, parts_[value_])
-      .set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, parts_[first])
-      .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, parts_[first + 1]);
-  value_ = first + 1;
+      .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, parts_[to]);
+  if (operand) operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, parts_[*operand]);
+  value_ = to;
   operations_.push_back(parts_.size());
   return keep(std::move(operation));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ class ConvGraph {
   bool keep(Descriptor descriptor);
   bool convolve(int64_t result);
   bool add_bias(int64_t result);
+  bool rectify(int64_t result);
+  bool apply(Descriptor how, int64_t result, std::optional<size_t> operand = {});
   bool join(cudnnHandle_t handle);
 
   Convolution key_;

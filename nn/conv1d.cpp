@@ -23,7 +23,8 @@ Tensor Conv1d::forward(const Tensor& x) const {
                  .padding = options_.padding,
                  .dilation = options_.dilation,
                  .groups = options_.groups,
-                 .bias = bias.defined() ? bias.on(x.device()) : Tensor()});
+                 .bias = bias.defined() ? bias.on(x.device()) : Tensor(),
+                 .relu = options_.relu});
 }
 
 std::string Conv1d::describe() const {
@@ -32,7 +33,7 @@ std::string Conv1d::describe() const {
   if (options_.stride != 1) text += weft::detail::concat(", stride ", options_.stride);
   if (options_.dilation != 1) text += weft::detail::concat(", dilation ", options_.dilation);
   if (options_.groups != 1) text += weft::detail::concat(", groups ", options_.groups);
-  return text + (bias.defined() ? ")" : ", no bias)");
+  return text + (bias.defined() ? "" : ", no bias") + (options_.relu ? ", relu)" : ")");
 }
 
 }  // namespace weft::nn

@@ -12,6 +12,7 @@ struct Conv1dOptions {
   int64_t dilation = 1;
   int64_t groups = 1;
   bool bias = true;
+  bool relu = false;  ///< max(y, 0) in the same pass
 };
 
 class Conv1d : public Layer {

@@ -23,7 +23,8 @@ Tensor Conv2d::forward(const Tensor& x) const {
                  .padding = options_.padding,
                  .dilation = options_.dilation,
                  .groups = options_.groups,
-                 .bias = bias.defined() ? bias.on(x.device()) : Tensor()});
+                 .bias = bias.defined() ? bias.on(x.device()) : Tensor(),
+                 .relu = options_.relu});
 }
 
 std::string Conv2d::describe() const {
@@ -35,7 +36,7 @@ std::string Conv2d::describe() const {
   if (options_.dilation.h != 1 || options_.dilation.w != 1)
     text += weft::detail::concat(", dilation ", options_.dilation.h, "x", options_.dilation.w);
   if (options_.groups != 1) text += weft::detail::concat(", groups ", options_.groups);
-  return text + (bias.defined() ? ")" : ", no bias)");
+  return text + (bias.defined() ? "" : ", no bias") + (options_.relu ? ", relu)" : ")");
 }
 
 }  // namespace weft::nn

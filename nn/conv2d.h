@@ -13,6 +13,7 @@ struct Conv2dOptions {
   Pair dilation = 1;
   int64_t groups = 1;
   bool bias = true;
+  bool relu = false;  ///< max(y, 0) in the same pass
 };
 
 class Conv2d : public Layer {

@@ -15,7 +15,8 @@ Tensor conv1d(const Tensor& lines, const Tensor& filter, const Conv1dOptions& op
                            .padding = Pair(0, options.padding),
                            .dilation = {1, options.dilation},
                            .groups = options.groups,
-                           .bias = options.bias});  // [N, O, 1, L']
+                           .bias = options.bias,
+                           .relu = options.relu});  // [N, O, 1, L']
   return y.squeeze(2);
 }
 

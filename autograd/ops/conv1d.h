@@ -10,7 +10,8 @@ struct Conv1dOptions {
   int64_t padding = 0;  ///< zeros at both ends
   int64_t dilation = 1;
   int64_t groups = 1;
-  Tensor bias = {};  ///< [O]
+  Tensor bias = {};   ///< [O]
+  bool relu = false;  ///< max(y, 0) in the same pass
 };
 
 /// x [N, C, L], w [O, C/groups, k] -> [N, O, (L + 2 padding - dilation (k - 1) - 1) / stride + 1]; one floating dtype.

@@ -11,7 +11,8 @@ struct Conv2dOptions {
   Padding padding = 0;  ///< one number; {vertical, horizontal}; or {top, bottom, left, right}
   Pair dilation = 1;
   int64_t groups = 1;
-  Tensor bias = {};  ///< [O]
+  Tensor bias = {};   ///< [O]
+  bool relu = false;  ///< max(y, 0) in the same pass
 };
 
 /// x [N, C, H, W], w [O, C/groups, kh, kw] -> [N, O, oh, ow], channels-last; the formula is in tensor/ops/conv2d.h.

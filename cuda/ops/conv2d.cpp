@@ -9,31 +9,51 @@
 #include "weft/cuda/options.h"
 #include "weft/cuda/workspace.h"
 #include "weft/tensor/ops/copy.h"
+#include "weft/tensor/ops/unary.h"
 
 namespace weft::cuda {
 
 namespace {
 
-// Whether a bias is worth a plan with it. For strict f32 such plans come last in cuDNN's ranking and reorder x into a
-// workspace (9.x, for an H100): there a kernel after a plan without bias is the shorter way.
-bool fuses_bias(const Conv2dArgs& args) { return args.bias && (args.dtype != DType::f32 || args.allow_tf32); }
+// Whether bias and ReLU are worth a plan with them. For strict f32 such plans come last in cuDNN's ranking and reorder
+// x into a workspace (9.x, for an H100): there a kernel after a plan without them is the shorter way. A ReLU without a
+// bias has none but engines that cuDNN compiles at run time.
+bool fuses(const Conv2dArgs& args) { return args.bias && (args.dtype != DType::f32 || args.allow_tf32); }
 
-// By cuDNN, bias and all; false if it has no such plan. The device is current.
+// y = max(y, 0). A result that is rounded already is not rounded again.
+void rectify(const Conv2dArgs& args, Stream stream) {
+  const int64_t numel = args.n * args.oh * args.ow * args.o;
+  unary_kernel({UnaryOp::relu, 0, args.dtype, 0, 0, numel, args.y_data, nullptr, nullptr, args.y_data}, stream);
+}
+
+// By cuDNN, bias, ReLU and all; false if it has no such plan. The device is current.
 bool by_whole_plan(const Conv2dArgs& args, Dnn& dnn, Stream stream) {
-  const std::optional<ConvPlan>& plan = dnn.plan(describe(args, nondeterministic_convolution())).plan;
+  const ConvOperands operands{args.x_data, args.w_data, args.y_data, const_cast<void*>(args.bias)};
+  const auto& plan = dnn.plan(describe(args, nondeterministic_convolution()), operands, stream).plan;
   if (!plan) return false;
   const Workspace workspace(static_cast<size_t>(plan->workspace), stream);
-  run_plan(*plan, dnn.handle(), {args.x_data, args.w_data, args.y_data, const_cast<void*>(args.bias)},
-           workspace.data());
+  run_plan(*plan, dnn.handle(), operands, workspace.data());
   return true;
 }
 
-// By cuDNN as far as it has plans: the bias after it, if there is none with it.
+// By one plan with the bias, and the ReLU in it or after it; false if there is none.
+bool by_fused_plan(const Conv2dArgs& args, Dnn& dnn, Stream stream) {
+  if (by_whole_plan(args, dnn, stream)) return true;
+  Conv2dArgs linear = args;
+  linear.relu = false;
+  if (!args.relu || !by_whole_plan(linear, dnn, stream)) return false;
+  rectify(args, stream);
+  return true;
+}
+
+// By cuDNN as far as it has plans: bias and ReLU after it.
 void by_plan(const Conv2dArgs& args, Dnn& dnn, Stream stream) {
-  Conv2dArgs unbiased = args;
-  unbiased.bias = nullptr;
-  if (!by_whole_plan(unbiased, dnn, stream)) return conv2d_plain(args, stream);
-  if (args.bias) conv2d_bias(args, stream);
+  Conv2dArgs bare = args;
+  bare.bias = nullptr;
+  bare.relu = false;
+  if (!by_whole_plan(bare, dnn, stream)) return conv2d_plain(args, stream);
+  if (args.bias) return conv2d_bias(args, stream);
+  if (args.relu) rectify(args, stream);
 }
 
 // A 16-bit forward pass with bias must round once, after the bias. Operands of 16 bits are exact in TF32, so the pass
@@ -70,7 +90,7 @@ void conv2d(const Conv2dArgs& args, Stream stream) {
   const bool rounds_twice = args.bias && size_of(args.dtype) == 2;
   for (int64_t first = 0; first < args.n; first += images) {
     const Conv2dArgs part = images_of(args, first, std::min(images, args.n - first));
-    if (fuses_bias(part) && by_whole_plan(part, dnn, stream)) continue;
+    if (fuses(part) && by_fused_plan(part, dnn, stream)) continue;
     rounds_twice ? by_plan_rounding_once(part, dnn, stream) : by_plan(part, dnn, stream);
   }
 }

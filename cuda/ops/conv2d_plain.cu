@@ -31,7 +31,7 @@ __global__ void conv2d_forward_kernel(Conv2dArgs a, const T* x, const T* w, cons
         for (int64_t c = 0; c < in; ++c) sum += static_cast<double>(pixel[c]) * static_cast<double>(tap[c]);
       }
     }
-    y[t] = narrowed<T>(sum);
+    y[t] = narrowed<T>(a.relu && sum <= 0 ? 0 : sum);
   }
 }
 
@@ -87,11 +87,15 @@ __global__ void conv2d_filter_kernel(Conv2dArgs a, const T* x, T* w, const T* y)
 
 // `stride` threads, a multiple of the channels, take part: each stays in one channel and reads its bias once.
 template <class T>
-__global__ void conv2d_bias_kernel(int64_t n, int64_t channels, int64_t stride, const T* bias, T* y) {
+__global__ void conv2d_bias_kernel(int64_t n, int64_t channels, int64_t stride, bool relu, const T* bias, T* y) {
+  using C = Compute<T>;
   const int64_t first = thread_in_grid();
   if (first >= stride) return;
-  const Compute<T> b = bias[first % channels];
-  for (int64_t i = first; i < n; i += stride) y[i] = T(static_cast<Compute<T>>(y[i]) + b);
+  const C b = bias[first % channels];
+  for (int64_t i = first; i < n; i += stride) {
+    const C z = static_cast<C>(y[i]) + b;
+    y[i] = T(relu && z <= C(0) ? C(0) : z);
+  }
 }
 
 template <class T>
@@ -117,7 +121,7 @@ void add_bias(const Conv2dArgs& a, Stream stream) {
   Grid grid = grid_for(n, stream);
   if (grid.blocks * grid.threads < a.o) grid.blocks = (a.o + grid.threads - 1) / grid.threads;
   const int64_t stride = grid.blocks * grid.threads / a.o * a.o;
-  launch("conv2d", conv2d_bias_kernel<T>, grid, stream, n, a.o, stride, static_cast<const T*>(a.bias),
+  launch("conv2d", conv2d_bias_kernel<T>, grid, stream, n, a.o, stride, a.relu, static_cast<const T*>(a.bias),
          static_cast<T*>(a.y_data));
 }
 

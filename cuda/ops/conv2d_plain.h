@@ -1,4 +1,4 @@
-// weft's own kernels for convolutions: each pass written out plainly, and the bias that cuDNN's plans leave out.
+// weft's own kernels for convolutions: each pass written out plainly, and what cuDNN's plans leave out.
 #pragma once
 
 #include "weft/tensor/device.h"
@@ -6,9 +6,9 @@
 
 namespace weft::cuda {
 
-/// Any pass, dtype and geometry, with bias. Sums are taken in double, in a fixed order.
+/// Any pass, dtype and geometry, with bias and ReLU. Sums are taken in double, in a fixed order.
 void conv2d_plain(const Conv2dArgs& args, Stream stream);
-/// y[…, i] += bias[i]
+/// y[…, i] += bias[i], then max(y, 0) if `relu`
 void conv2d_bias(const Conv2dArgs& args, Stream stream);
 
 }  // namespace weft::cuda

@@ -8,7 +8,8 @@ namespace weft::cpu {
 
 /// Results do not depend on the number of threads.
 void eigen_matmul(const MatmulArgs& args);
-/// By a matrix of the pixels under each filter position (im2col), a piece of the image at a time.
+/// By a matrix of the pixels under each filter position (im2col), a piece of the image at a time. A ReLU is left to the
+/// caller.
 void eigen_conv2d(const Conv2dArgs& args, Stream stream);
 
 }  // namespace weft::cpu

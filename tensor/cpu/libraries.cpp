@@ -10,6 +10,7 @@
 #include "weft/tensor/cpu/onednn.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
+#include "weft/tensor/ops/unary.h"
 #include "weft/tensor/storage.h"
 
 namespace weft::cpu {
@@ -120,11 +121,23 @@ void conv2d_in_float(const Conv2dArgs& args, Stream stream) {
   }
 }
 
+// In place and after the libraries: oneDNN's own ReLU makes 0 of NaN, and would hide that a training has gone wrong.
+void rectify(const Conv2dArgs& args, Stream stream) {
+  const int64_t numel = args.n * args.oh * args.ow * args.o;
+  unary_kernel({UnaryOp::relu, 0, args.dtype, 0, 0, numel, args.y_data, nullptr, nullptr, args.y_data}, stream);
+}
+
+bool by_onednn(const Conv2dArgs& args, Stream stream) {
+  if constexpr (WEFT_HAS_ONEDNN) return use_onednn && onednn_conv2d(args, stream);
+  return false;
+}
+
 void conv2d(const Conv2dArgs& args, Stream stream) {
-  if constexpr (WEFT_HAS_ONEDNN)
-    if (use_onednn && onednn_conv2d(args, stream)) return;
-  if (is_half(args.dtype)) return conv2d_in_float(args, stream);
-  eigen_conv2d(args, stream);
+  if (!by_onednn(args, stream)) {
+    if (is_half(args.dtype)) return conv2d_in_float(args, stream);
+    eigen_conv2d(args, stream);
+  }
+  if (args.relu) rectify(args, stream);
 }
 
 }  // namespace

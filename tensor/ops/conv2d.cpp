@@ -74,7 +74,8 @@ Conv2dArgs arguments(const char* operation, ConvPass pass, DType dtype, const Sh
           .x_data = nullptr,
           .w_data = nullptr,
           .y_data = nullptr,
-          .bias = nullptr};
+          .bias = nullptr,
+          .relu = false};
 }
 
 void check_operands(const char* operation, const Tensor& a, const Tensor& b) {
@@ -142,9 +143,10 @@ struct LivePart {
 
 }  // namespace
 
-Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dGeometry& geometry) {
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dGeometry& geometry, bool relu) {
   check_operands("conv2d", x, w);
   Conv2dArgs args = arguments("conv2d", ConvPass::forward, x.dtype(), x.shape(), w.shape(), geometry);
+  args.relu = relu;
   Tensor dense_bias;
   if (bias.defined()) {
     check_operands("conv2d", x, bias);

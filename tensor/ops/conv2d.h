@@ -2,7 +2,7 @@
 // operands.
 //   y[n, o, i, j] = bias[o] + sum_{c, p, q} x[n, c, i*stride + p*dilation - top, j*stride + q*dilation - left] w[o, c,
 //   p, q]
-// where c runs over the input channels of o's group and x is zero outside.
+// where c runs over the input channels of o's group and x is zero outside; with a ReLU max(y, 0), NaN kept.
 #pragma once
 
 #include "weft/tensor/dtype.h"
@@ -48,14 +48,17 @@ struct Conv2dArgs {
   void* w_data;
   void* y_data;
   const void* bias;  ///< [o], forward only; null: none
+  bool relu;         ///< forward only: y = max(y, 0) with NaN kept, before the one rounding
 };
 extern Kernel<Conv2dArgs> conv2d_kernel;
 
 namespace ops {
 /// x [N, C, H, W], w [O, C/groups, kh, kw], bias [O] or undefined (none) -> y [N, O, oh, ow] with
 /// oh = (H + top + bottom - dilation * (kh - 1) - 1) / stride + 1, rounded down; ow alike. One floating dtype.
-/// Any layout in; channels-last out. N = 0 gives an empty y. Throws ShapeError, DtypeError, DeviceError.
-Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dGeometry& geometry = {});
+/// Any layout in; channels-last out. N = 0 gives an empty y. `relu`: max(y, 0) in the same pass, NaN kept. Throws
+/// ShapeError, DtypeError, DeviceError.
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dGeometry& geometry = {},
+              bool relu = false);
 /// The gradient of x: dy [N, O, oh, ow], w as in conv2d, x_shape [N, C, H, W] -> dx of x_shape, channels-last.
 Tensor conv2d_input_gradient(const Tensor& dy, const Tensor& w, const Shape& x_shape,
                              const Conv2dGeometry& geometry = {});

@@ -49,6 +49,17 @@ void convolution(const Case& k) {
       image ? "<= 1.1" : "<= 1.05");
 }
 
+// The ReLU in the convolution beside one after it.
+void rectified(const Case& k) {
+  const Tensor x = randn({k.n, k.c, k.size, k.size}).contiguous(Layout::channels_last);
+  const Tensor w = randn({k.o, k.c, k.kernel, k.kernel}).contiguous(Layout::channels_last), bias = randn({k.o});
+  const Conv2dOptions apart{.stride = k.stride, .padding = k.padding, .dilation = k.dilation, .bias = bias};
+  Conv2dOptions fused = apart;
+  fused.relu = true;
+  row(std::string("conv ") + k.name + ", relu in it",
+      interleave([&] { conv2d(x, w, fused); }, [&] { relu(conv2d(x, w, apart)); }, 9, 0.05), "<= 1 of relu after it");
+}
+
 }  // namespace
 
 int main() {
@@ -57,4 +68,7 @@ int main() {
   convolution({"4x64x56x56, 64 of 3x3", 4, 64, 56, 64, 3, 1, 1, 1});
   convolution({"4x256x28x28, 256 of 3x3, dilation 2", 4, 256, 28, 256, 3, 1, 2, 2});
   convolution({"4x3x224x224, 64 of 7x7, stride 2", 4, 3, 224, 64, 7, 2, 3, 1});
+  heading("what", "in it", "after it");
+  rectified({"4x64x56x56, 64 of 3x3", 4, 64, 56, 64, 3, 1, 1, 1});
+  rectified({"4x64x56x56, 256 of 1x1", 4, 64, 56, 256, 1, 1, 0, 1});
 }

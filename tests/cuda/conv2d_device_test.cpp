@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -103,5 +104,28 @@ TEST_CASE("conv2d on a GPU: plans and plain kernels agree, and plans repeat thei
           CHECK(largest_difference(planned[pass], plain[pass]) < tolerance(dtype, tf32));
           CHECK(planned[pass].to_vector<double>() == again[pass].to_vector<double>());
         }
+      }
+}
+
+TEST_CASE("conv2d on a GPU: a ReLU in a plan or after it is that of the plain kernels, and keeps NaN") {
+  if (!test::cuda_or_skip()) return;
+  const KeepOptions keep;
+  const Device device(DeviceType::cuda, 0);
+  for (const Case& c : cases)
+    for (const DType dtype : {DType::f64, DType::f32, DType::f16, DType::bf16})
+      for (const bool with_bias : {false, true}) {
+        INFO(c.name, ", ", name_of(dtype), with_bias ? ", bias" : "");
+        const TensorOptions options = {.dtype = dtype, .device = device};
+        const Tensor x = randn({4, c.c, c.size, c.size}, options);
+        const Tensor w = randn({c.o, c.c / c.geometry.groups, c.kernel, c.kernel}, options, 0, 0.1);
+        const Tensor bias = with_bias ? randn({c.o}, options) : Tensor();
+        const Tensor planned = ops::conv2d(x, w, bias, c.geometry, true);
+        cuda::set_plain_convolution(true);
+        const Tensor plain = ops::conv2d(x, w, bias, c.geometry, true);
+        cuda::set_plain_convolution(false);
+        CHECK(largest_difference(planned, plain) < tolerance(dtype, false));
+        const double nan = std::numeric_limits<double>::quiet_NaN();
+        const Tensor lost = ops::conv2d(x, full(w.shape(), nan, options), bias, c.geometry, true);
+        CHECK(std::isnan(lost.to_vector<double>()[0]));
       }
 }

@@ -66,19 +66,21 @@ TEST_CASE("cuDNN plans: TF32 and nondeterministic sums when they are asked for")
   CHECK(notes(cuda::find_plan(key, target), "NONDETERMINISTIC"));
 }
 
-TEST_CASE("cuDNN plans: a bias in the same pass, for every type and alignment") {
+TEST_CASE("cuDNN plans: a bias, and a ReLU, in the same pass, for every type and alignment") {
   const cuda::PlanTarget target{std::string_view(test::h100)};
-  for (const DType dtype : {DType::f64, DType::f32, DType::f16, DType::bf16})
-    for (const int64_t alignment : {int64_t{16}, size_of(dtype)}) {
-      Convolution key = three_by_three(ConvPass::forward, dtype);
-      key.alignment = alignment;
-      key.bias = true;
-      INFO(to_string(key));
-      const cuda::FoundPlan found = cuda::find_plan(key, target);
-      REQUIRE_MESSAGE(found.plan, found.why);
-      CHECK_FALSE(notes(found, "NONDETERMINISTIC"));
-      if (dtype == DType::f32) CHECK_FALSE(notes(found, "TENSOR_CORE"));
-    }
+  for (const bool relu : {false, true})
+    for (const DType dtype : {DType::f64, DType::f32, DType::f16, DType::bf16})
+      for (const int64_t alignment : {int64_t{16}, size_of(dtype)}) {
+        Convolution key = three_by_three(ConvPass::forward, dtype);
+        key.alignment = alignment;
+        key.bias = true;
+        key.relu = relu;
+        INFO(to_string(key));
+        const cuda::FoundPlan found = cuda::find_plan(key, target);
+        REQUIRE_MESSAGE(found.plan, found.why);
+        CHECK_FALSE(notes(found, "NONDETERMINISTIC"));
+        if (dtype == DType::f32) CHECK_FALSE(notes(found, "TENSOR_CORE"));
+      }
 }
 
 TEST_CASE("cuDNN plans: operands that are aligned to their elements only have plans too") {
@@ -127,7 +129,7 @@ TEST_CASE("convolution keys: padding that no output reads does not matter") {
   CHECK_FALSE(a == c);
 }
 
-TEST_CASE("convolution keys: alignment, TF32, determinism and a bias belong to them") {
+TEST_CASE("convolution keys: alignment, TF32, determinism, a bias and a ReLU belong to them") {
   Conv2dArgs args = arguments(8, 1, 1, 1, 8);
   const Convolution aligned = cuda::describe(args, false);
   CHECK(aligned.alignment == 16);
@@ -138,6 +140,11 @@ TEST_CASE("convolution keys: alignment, TF32, determinism and a bias belong to t
   args.bias = bias;
   CHECK_FALSE(cuda::describe(args, false) == aligned);
   CHECK(to_string(cuda::describe(args, false)) == to_string(aligned) + " + bias");
+  args.relu = true;
+  CHECK(to_string(cuda::describe(args, false)) == to_string(aligned) + " + bias + relu");
+  const Convolution rectified = cuda::describe(args, false);
+  args.relu = false;
+  CHECK_FALSE(cuda::describe(args, false) == rectified);
   args.bias = nullptr;
   args.allow_tf32 = true;
   CHECK(cuda::describe(args, false).tf32);

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <thread>
 
 #include "tests/cuda_sim/fake_cudnn.h"
@@ -199,6 +201,72 @@ TEST_CASE("cuDNN: a bias is added in the same pass where an engine does that, el
     CHECK(sim::consulted(sim::FaultKind::launch) > 0);
     CHECK(sim::consulted(sim::FaultKind::cudnn) == 1);
   }
+}
+
+namespace {
+
+// y = max(y, 0), as the case's convolution must give it.
+Case with_relu(Case c) {
+  c.args.relu = true;
+  for (double& y : c.y) y = y <= 0 ? 0 : y;
+  return c;
+}
+
+// Executions and launches of a second run, which must give the same as the first.
+struct Calls {
+  int64_t executions, launches;
+  explicit Calls(const Case& c) {
+    CHECK(convolution(c, stream0) == expected(c));
+    sim::clear_faults();
+    CHECK(convolution(c, stream0) == expected(c));
+    executions = sim::consulted(sim::FaultKind::cudnn);
+    launches = sim::consulted(sim::FaultKind::launch);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("cuDNN: a ReLU is taken in the same pass where an engine does that, else by a kernel") {
+  for (const DType dtype : {DType::f64, DType::f16, DType::bf16}) {
+    const Calls fused(with_relu(make_case({.n = 3}, ConvPass::forward, dtype, true)));
+    CHECK(fused.executions == 1);
+    CHECK(fused.launches == 0);
+    const Calls bare(with_relu(make_case({.n = 3}, ConvPass::forward, dtype, false)));
+    CHECK(bare.executions == 1);
+    CHECK(bare.launches == 1);
+    const Calls grouped(with_relu(make_case({.n = 3, .c = 4, .o = 6, .groups = 2}, ConvPass::forward, dtype, true)));
+    CHECK(grouped.executions == 1);
+    CHECK(grouped.launches > 0);
+  }
+  const Calls strict(with_relu(make_case({.n = 3}, ConvPass::forward, DType::f32, true)));
+  CHECK(strict.launches == 1);  // for both
+  const PlainConvolution plain;
+  const Calls written_out(with_relu(make_case({.n = 3}, ConvPass::forward, DType::f16, true)));
+  CHECK(written_out.launches == 1);
+  CHECK(written_out.executions == 0);
+}
+
+TEST_CASE("cuDNN: a plan whose ReLU loses NaN is found out, and a kernel takes its place") {
+  for (const bool loses : {false, true})
+    for (const DType dtype : {DType::f64, DType::f32, DType::f16, DType::bf16})
+      for (const int64_t groups : {1, 2}) {
+        CAPTURE(loses);
+        CAPTURE(dtype);
+        Case c = with_relu(
+            make_case({.n = loses ? 4 : 5, .c = 4, .o = 4, .groups = groups}, ConvPass::forward, dtype, true));
+        sim::dnn::lose_nan(loses);
+        const Calls calls(c);
+        if (dtype == DType::f16 && groups == 1) CHECK(calls.launches == (loses ? 1 : 0));
+        c.bias.back() = std::numeric_limits<double>::quiet_NaN();
+        const std::vector<double> got = convolution(c, stream0);
+        sim::dnn::lose_nan(false);
+        for (size_t i = 0; i < got.size(); ++i) {
+          if (i % 4 == 3)
+            CHECK(std::isnan(got[i]));
+          else
+            CHECK(got[i] == c.y[i]);
+        }
+      }
 }
 
 TEST_CASE("cuDNN: streams and threads keep workspaces and handles apart under every schedule") {

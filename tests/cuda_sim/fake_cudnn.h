@@ -1,5 +1,5 @@
-// The simulator's cuDNN: descriptors as tables of attributes, and the two patterns that weft builds of them: a
-// convolution, and one whose result has a bias added.
+// The simulator's cuDNN: descriptors as tables of attributes, and the patterns that weft builds of them: a convolution,
+// and one whose result has a bias added and a ReLU taken.
 #pragma once
 
 #include <cudnn_graph.h>
@@ -78,6 +78,7 @@ struct Convolution {
   Tensor x, w, y;
   bool biased = false;
   Tensor bias;  // [1, O, 1, 1]
+  bool rectified = false, keeps_nan = false;
   int64_t before[2] = {}, behind[2] = {}, stride[2] = {}, dilation[2] = {};
   cudnnDataType_t compute = CUDNN_DATA_FLOAT;
   int64_t groups = 1;
@@ -85,7 +86,7 @@ struct Convolution {
 
 /// Reads a convolution's operation descriptor; false, and `why`, if it does not fit together.
 bool recognise(const Descriptor& operation, Convolution& convolution, std::string& why);
-/// The same for a graph: a convolution, or one into a virtual tensor and the sum of that and a bias.
+/// The same for a graph: a convolution, or one into a virtual tensor and the sum of that and a bias, a ReLU or both.
 bool recognise_graph(const Descriptor& graph, Convolution& convolution, std::string& why);
 
 /// The convolution behind a configuration's graph; false, and a report, if something on the way was destroyed.
@@ -102,6 +103,8 @@ enum Engine : int64_t {
 std::vector<int64_t> engines(cudnnBackendHeurMode_t mode);
 std::vector<cudnnBackendNumericalNote_t> notes(int64_t engine);
 int64_t workspace_bytes(const Convolution& convolution, int64_t engine);
+/// From now on a ReLU makes 0 of NaN in every engine, whatever it was told.
+void lose_nan(bool lose);
 
 /// Computes on the host's view of the operands; bias may be null. `seed` orders the sums of the hasty engine.
 void compute(const Convolution& convolution, int64_t engine, void* x, void* w, void* y, const void* bias,

@@ -54,7 +54,11 @@ void add_hastily(std::vector<double>& sums, std::vector<Term>& terms, uint64_t s
   for (const Term& term : terms) sums[term.to] = static_cast<float>(sums[term.to] + term.value);
 }
 
+bool loses_nan = false;
+
 }  // namespace
+
+void lose_nan(bool lose) { loses_nan = lose; }
 
 std::vector<int64_t> engines(cudnnBackendHeurMode_t mode) {
   if (mode == CUDNN_HEUR_MODE_FALLBACK) return {naive};
@@ -103,6 +107,9 @@ void compute(const Convolution& c, int64_t engine, void* x, void* w, void* y, co
   const int64_t channels = c.y.extent[1];
   for (size_t i = 0; bias && i < sums.size(); ++i)
     sums[i] += load(bias, element(c.bias.type), static_cast<int64_t>(i) % channels);
+  const bool keeps_nan = c.keeps_nan && !loses_nan;
+  for (size_t i = 0; c.rectified && i < sums.size(); ++i)
+    if (keeps_nan ? sums[i] <= 0 : !(sums[i] > 0)) sums[i] = 0;
   for (size_t i = 0; i < sums.size(); ++i) store(data[result], element(to.type), static_cast<int64_t>(i), sums[i]);
 }
 

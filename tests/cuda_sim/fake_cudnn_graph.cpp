@@ -9,6 +9,8 @@
 namespace weft::sim::dnn {
 namespace {
 
+constexpr const char* who = "cudnnBackendFinalize";
+
 // What a descriptor may hold under a name. `count` 0: any number.
 struct Field {
   cudnnBackendDescriptorType_t descriptor;
@@ -27,12 +29,14 @@ constexpr std::array fields = {
     Field{CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, false},
     Field{CUDNN_BACKEND_POINTWISE_DESCRIPTOR, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, true},
     Field{CUDNN_BACKEND_POINTWISE_DESCRIPTOR, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, true},
+    Field{CUDNN_BACKEND_POINTWISE_DESCRIPTOR, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1,
+          false},
     Field{CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR,
           CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, true},
     Field{CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_XDESC,
           CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, true},
     Field{CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_BDESC,
-          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, true},
+          CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, false},
     Field{CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_YDESC,
           CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, true},
     Field{CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, true},
@@ -122,49 +126,65 @@ std::string check(const Convolution& c) {
   return "";
 }
 
-// The sum behind a convolution into the virtual tensor c.y.
-std::string add_bias(const Descriptor& sum, const Descriptor* unbiased, Convolution& c) {
-  const char* const who = "cudnnBackendFinalize";
-  const Descriptor* mode = referred(sum, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, who);
-  const Descriptor* from = referred(sum, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, who);
+// A bias that is added to y.
+std::string add_bias(const Descriptor& sum, Convolution& c) {
+  if (!sum.attributes.contains(CUDNN_ATTR_OPERATION_POINTWISE_BDESC)) return "a sum of one operand";
   const Descriptor* bias = referred(sum, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, who);
-  const Descriptor* to = referred(sum, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, who);
-  if (!mode || !from || !bias || !to) return "an operand that was destroyed";
-  if (value<cudnnPointwiseMode_t>(*mode, CUDNN_ATTR_POINTWISE_MODE) != CUDNN_POINTWISE_ADD) return "no sum";
-  if (value<cudnnDataType_t>(*mode, CUDNN_ATTR_POINTWISE_MATH_PREC) != c.compute) return "a sum in another type";
-  if (from != unbiased) return "a sum of something else than the convolution's result";
-  const Tensor y = tensor(*to);
+  if (!bias) return "an operand that was destroyed";
   c.bias = tensor(*bias);
-  if (!std::equal(y.extent, y.extent + 4, c.y.extent) || !channels_last(y)) return "a sum of another shape";
-  if (c.bias.extent[1] != y.extent[1] ||
-      c.bias.bytes() * static_cast<size_t>(y.extent[0] * y.extent[2] * y.extent[3]) != y.bytes())
-    return "a bias that is not one value per channel";
-  if (y.is_virtual || c.bias.is_virtual || y.type != c.x.type || c.bias.type != c.x.type)
-    return "a sum of operands of the wrong types";
-  c.y = y;
+  const int64_t* e = c.bias.extent;
+  if (e[1] != c.y.extent[1] || e[0] * e[2] * e[3] != 1) return "a bias that is not one value per channel";
+  if (c.bias.is_virtual || c.bias.type != c.x.type) return "a bias of the wrong type";
   c.biased = true;
   return "";
+}
+
+std::string rectify(const Descriptor& mode, Convolution& c) {
+  c.rectified = true;
+  c.keeps_nan = mode.attributes.contains(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION) &&
+                value<cudnnNanPropagation_t>(mode, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION) == CUDNN_PROPAGATE_NAN;
+  return "";
+}
+
+// An elementwise operation on the result so far, `made`, of the convolution; `made` becomes its result.
+std::string follow(const Descriptor& operation, const Descriptor*& made, Convolution& c) {
+  const Descriptor* mode = referred(operation, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, who);
+  const Descriptor* from = referred(operation, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, who);
+  const Descriptor* to = referred(operation, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, who);
+  if (!mode || !from || !to) return "an operand that was destroyed";
+  if (value<cudnnDataType_t>(*mode, CUDNN_ATTR_POINTWISE_MATH_PREC) != c.compute) return "an operation in another type";
+  if (from != made || !c.y.is_virtual) return "an operation on something else than the result before it";
+  const Tensor y = tensor(*to);
+  if (!std::equal(y.extent, y.extent + 4, c.y.extent) || !channels_last(y)) return "a result of another shape";
+  if (y.type != (y.is_virtual ? c.compute : c.x.type)) return "a result of the wrong type";
+  made = to;
+  c.y = y;
+  const auto what = value<cudnnPointwiseMode_t>(*mode, CUDNN_ATTR_POINTWISE_MODE);
+  if (what == CUDNN_POINTWISE_ADD && !c.biased && !c.rectified) return add_bias(operation, c);
+  if (what == CUDNN_POINTWISE_RELU_FWD && !c.rectified) return rectify(*mode, c);
+  return "an operation that nothing is known to fuse with";
 }
 
 }  // namespace
 
 bool recognise_graph(const Descriptor& graph, Convolution& c, std::string& why) {
-  const char* const who = "cudnnBackendFinalize";
   const int64_t count = graph.attributes.at(CUDNN_ATTR_OPERATIONGRAPH_OPS).count;
   const Descriptor* operation = referred(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, who);
-  if (!operation || first_name(operation->type) < 0 || count > 2) {
-    why = "a graph that begins with no convolution, or has more than two operations";
+  if (!operation || first_name(operation->type) < 0) {
+    why = "a graph that begins with no convolution";
     return false;
   }
   if (!recognise(*operation, c, why)) return false;
-  if (c.y.is_virtual != (count == 2)) why = "a virtual result, or an intermediate one that is not";
-  if (count == 2 && why.empty()) {
-    const Descriptor* sum = referred(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, who, 1);
-    if (!sum || sum->type != CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR || c.pass != Pass::forward)
+  const bool more = count > 1 && c.pass == Pass::forward;
+  const Descriptor* made = more ? referred(*operation, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, who) : nullptr;
+  for (int64_t i = 1; i < count && why.empty(); ++i) {
+    const Descriptor* next = referred(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, who, static_cast<size_t>(i));
+    if (!next || next->type != CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR || c.pass != Pass::forward)
       why = "an operation that nothing is known to fuse with";
     else
-      why = add_bias(*sum, referred(*operation, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, who), c);
+      why = follow(*next, made, c);
   }
+  if (why.empty() && c.y.is_virtual) why = "a virtual result";
   return why.empty();
 }
 
@@ -203,8 +223,8 @@ std::string missing(const Descriptor& descriptor) {
 
 bool recognise(const Descriptor& operation, Convolution& c, std::string& why) {
   const int first = first_name(operation.type);
-  const Descriptor *from[3], *windows = referred(operation, first + window, "cudnnBackendFinalize");
-  for (int i = 0; i < 3; ++i) from[i] = referred(operation, first + w + i, "cudnnBackendFinalize");
+  const Descriptor *from[3], *windows = referred(operation, first + window, who);
+  for (int i = 0; i < 3; ++i) from[i] = referred(operation, first + w + i, who);
   if (!windows || !from[0] || !from[1] || !from[2]) {
     why = "an operand that was destroyed";
     return false;

@@ -6,12 +6,17 @@
 
 #include "tests/support/array.h"
 #include "weft/autograd/backward.h"
+#include "weft/autograd/ops/conv1d.h"
+#include "weft/autograd/ops/conv2d.h"
+#include "weft/autograd/ops/unary.h"
 #include "weft/nn/conv1d.h"
+#include "weft/nn/conv2d.h"
 #include "weft/nn/conv_transpose2d.h"
 #include "weft/nn/embedding.h"
 #include "weft/nn/layer_norm.h"
 #include "weft/nn/pool.h"
 #include "weft/tensor/operators.h"
+#include "weft/tensor/random.h"
 
 using namespace weft;
 
@@ -64,6 +69,18 @@ TEST_SUITE("nn/layers") {
         }
     CHECK_THROWS_AS(nn::Conv1d(3, 4, {.groups = 2}), ShapeError);
     CHECK_FALSE(nn::Conv1d(3, 4, {.bias = false}).bias.defined());
+  }
+
+  TEST_CASE("Conv1d, Conv2d: a ReLU in the same pass") {
+    const nn::Conv2d image(3, 4, {.padding = 1, .relu = true});
+    const nn::Conv1d line(3, 4, {.bias = false, .relu = true});
+    CHECK(to_string(image).find("Conv2d(3 -> 4, kernel 3x3, relu)") == 0);
+    CHECK(to_string(line).find("Conv1d(3 -> 4, kernel 3, no bias, relu)") == 0);
+    const Tensor x = randn({2, 3, 6, 6}), y = conv2d(x, image.weight.at(0), {.padding = 1, .bias = image.bias.at(0)});
+    CHECK(image(x).to_vector<float>() == relu(y).to_vector<float>());
+    CHECK(image(x).to_vector<float>() != y.to_vector<float>());
+    const Tensor l = randn({2, 3, 9});
+    CHECK(line(l).to_vector<float>() == relu(conv1d(l, line.weight.at(0))).to_vector<float>());
   }
 
   TEST_CASE("ConvTranspose2d doubles an image, by its formula") {

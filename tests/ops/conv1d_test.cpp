@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "tests/support/op_table.h"
 
 using namespace weft;
@@ -32,6 +34,7 @@ Reference naive(const Conv1dOptions& o) {
           const int64_t channel = out / (w.size(0) / o.groups) * w.size(1) + c;
           if (at >= 0 && at < x.size(2)) y[i] += x(n, channel, at) * w(out, c, q);
         }
+      if (o.relu) y[i] = std::max(y[i], 0.0);
     }
     return y;
   };
@@ -40,13 +43,15 @@ Reference naive(const Conv1dOptions& o) {
 }  // namespace
 
 OP_TABLE(conv1d) {
-  const Conv1dOptions plain, padded{.stride = 2, .padding = 2}, dilated{.dilation = 3}, grouped{.groups = 2};
+  const Conv1dOptions plain, padded{.stride = 2, .padding = 2}, dilated{.dilation = 3}, grouped{.groups = 2},
+      rectified{.padding = 1, .relu = true};
   const RowOptions sums{.slack = 4, .gradient_slack = 4};
   table.op("conv1d")
       .row("plain", {input({2, 3, 8}), input({4, 3, 3}), input({4})}, with(plain), naive(plain), sums)
       .row("stride and padding", {input({1, 2, 7}), input({3, 2, 4})}, with(padded), naive(padded), sums)
       .row("dilated", {input({1, 2, 9}), input({2, 2, 3})}, with(dilated), naive(dilated), sums)
       .row("groups", {input({2, 4, 5}), input({6, 2, 2}), input({6})}, with(grouped), naive(grouped), sums)
+      .row("relu", {input({2, 3, 6}), input({4, 3, 3}), input({4})}, with(rectified), naive(rectified), sums)
       .row("whole numbers", {input({2, 3, 6}).integers(-3, 3), input({4, 3, 3}).integers(-3, 3)}, with(plain),
            naive(plain), {.exact = true})
       .row("no samples", {input({0, 3, 8}), input({4, 3, 3}), input({4})}, with(plain), naive(plain))

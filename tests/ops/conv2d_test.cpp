@@ -3,13 +3,20 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
 #include <thread>
 
 #include "tests/support/op_table.h"
+#include "weft/autograd/autocast.h"
 #include "weft/autograd/backward.h"
+#include "weft/autograd/ops/unary.h"
 #include "weft/autograd/record.h"
 #include "weft/tensor/cpu/lru_cache.h"
+#include "weft/tensor/ops/unary.h"
+#include "weft/tensor/random.h"
 #include "weft/tensor/threads.h"
 
 using namespace weft;
@@ -65,6 +72,24 @@ Conv2dOptions with_bias(const Conv2dGeometry& g, const Tensor& bias = {}) {
   return {.stride = g.stride, .padding = g.padding, .dilation = g.dilation, .groups = g.groups, .bias = bias};
 }
 
+// With a ReLU; the last operand is a bias if there are three.
+void add_relu(Op& op, const std::string& name, std::vector<Input> inputs, const Conv2dGeometry& g,
+              RowOptions options = {}, Op::Where where = Op::Where::current()) {
+  op.row(
+      name, std::move(inputs),
+      [g](const Tensors& v) {
+        Conv2dOptions how = with_bias(g, v.size() > 2 ? v[2] : Tensor());
+        how.relu = true;
+        return conv2d(v[0], v[1], how);
+      },
+      [g](const Arrays& v) {
+        Array y = naive(v[0], v[1], g, v.size() > 2 ? &v[2] : nullptr);
+        for (int64_t i = 0; i < y.numel(); ++i) y[i] = std::max(y[i], 0.0);
+        return y;
+      },
+      std::move(options), where);
+}
+
 // A row over images and filters of these shapes; with a bias if `bias` is set.
 void add(Op& op, const std::string& name, const Input& x, const Input& w, const Conv2dGeometry& g, bool bias = false,
          RowOptions options = {}, Op::Where where = Op::Where::current()) {
@@ -114,6 +139,16 @@ OP_TABLE(conv2d) {
   add(op, "whole numbers, 17 channels", whole({1, 17, 5, 5}), whole({9, 17, 3, 3}), {.padding = 1}, false,
       {.dtypes = {DType::f64, DType::f32}, .exact = true});
   add(op, "no images", input({0, 3, 5, 6}), input({4, 3, 3, 3}), {.padding = 1}, true);
+  add_relu(op, "relu", {input({2, 3, 5, 6}), input({4, 3, 3, 3}), input({4})}, {.padding = 1});
+  add_relu(op, "relu without bias", {input({2, 5, 3, 4}), input({3, 5, 1, 1})}, {});
+  add_relu(op, "relu, stride 2", {input({2, 4, 5, 4}), input({3, 4, 1, 1}), input({3})}, {.stride = 2});
+  add_relu(op, "relu, groups", {input({2, 6, 5, 4}), input({4, 3, 3, 3}), input({4})}, {.padding = 1, .groups = 2});
+  add_relu(op, "relu, depthwise", {input({2, 5, 5, 6}), input({5, 1, 3, 3}), input({5})}, {.padding = 1, .groups = 5});
+  add_relu(op, "relu, dilation beyond the image", {input({2, 3, 4, 5}), input({4, 3, 3, 3}), input({4})},
+           {.padding = 6, .dilation = 6});
+  add_relu(op, "relu, whole numbers", {whole({2, 16, 6, 6}), whole({8, 16, 3, 3}), whole({8})}, {.padding = 1},
+           {.exact = true, .no_gradient = "sums of whole numbers meet the corner at 0"});
+  add_relu(op, "relu, no images", {input({0, 3, 5, 6}), input({4, 3, 3, 3}), input({4})}, {.padding = 1});
   op.error<ShapeError>("channels",
                        "conv2d: images [2, 3, 8, 8] have 3 channels, filter [4, 2, 3, 3] with groups 1 takes 2",
                        [] {
@@ -269,6 +304,66 @@ TEST_CASE("conv2d: gradients that nobody wants are not computed") {
   CHECK(passes_with(false, true) == std::vector{forward, filter});
   CHECK(passes_with(true, false) == std::vector{forward, data});
   CHECK(passes_with(false, false) == std::vector{forward});
+}
+
+TEST_CASE("conv2d: a ReLU keeps NaN and infinity, and makes 0 of all that is negative") {
+  const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
+  for (const DType dtype : floating_dtypes)
+    for (const int64_t groups : {1, 8}) {
+      const TensorOptions typed{.dtype = dtype};
+      const Tensor x = ones({2, 8, 5, 5}, typed), w = zeros({8, 8 / groups, 3, 3}, typed);
+      const Tensor bias = tensor<double>({nan, inf, -inf, -1, 1, 0, -0.0, -nan}).to(dtype);
+      const std::vector<double> y = ops::conv2d(x, w, bias, {.padding = 1, .groups = groups}, true).to_vector<double>();
+      std::vector<double> got;
+      for (size_t channel = 0; channel < 8; ++channel) got.push_back(y[25 * channel + 12]);
+      INFO(name_of(dtype), ", groups ", groups);
+      CHECK(std::isnan(got[0]));
+      CHECK(std::isnan(got[7]));
+      CHECK(std::vector(got.begin() + 1, got.begin() + 7) == std::vector<double>{inf, 0, 0, 1, 0, 0});
+    }
+}
+
+TEST_CASE("conv2d: with a ReLU in it, it is bit for bit a convolution and a ReLU after it") {
+  for (const Case& c : cases())
+    for (const DType dtype : floating_dtypes) {
+      INFO(to_string(c.x), " by ", to_string(c.w), ", groups ", c.geometry.groups, ", ", name_of(dtype));
+      const Tensor x = randn(c.x).to(dtype), w = randn(c.w).to(dtype), bias = randn({c.w[0]}).to(dtype);
+      const Tensor apart = ops::relu(ops::conv2d(x, w, bias, c.geometry));
+      CHECK(difference(to_array(ops::conv2d(x, w, bias, c.geometry, true)), to_array(apart), {}) == "");
+    }
+}
+
+namespace {
+
+struct Gradients {
+  Tensor y, x, w, bias;
+};
+
+Gradients gradients(bool fused) {
+  const GeneratorGuard seeded(Generator(3));
+  Tensor x = randn({2, 3, 6, 5}).attach_grad(), w = randn({4, 3, 3, 3}).attach_grad(), bias = randn({4}).attach_grad();
+  const Tensor dy = randn({2, 4, 6, 5});
+  Tensor y;
+  {
+    const autograd::Record record;
+    const autograd::Autocast cast(DType::bf16);
+    y = conv2d(x, w, {.padding = 1, .bias = bias, .relu = fused});
+    if (!fused) y = relu(y);
+  }
+  CHECK(y.dtype() == DType::bf16);
+  y.backward({.head_grads = {dy.to(DType::bf16)}});
+  return {y, x.grad(), w.grad(), bias.grad()};
+}
+
+}  // namespace
+
+TEST_CASE("conv2d: a ReLU in it under autocast gives the gradients of one after it, in the parameters' types") {
+  const Gradients one = gradients(true), two = gradients(false);
+  CHECK(one.w.dtype() == DType::f32);
+  CHECK(difference(to_array(one.y), to_array(two.y), {}) == "");
+  CHECK(difference(to_array(one.x), to_array(two.x), {}) == "");
+  CHECK(difference(to_array(one.w), to_array(two.w), {}) == "");
+  CHECK(difference(to_array(one.bias), to_array(two.bias), {}) == "");
 }
 
 TEST_CASE("conv2d: no images give a gradient of zeros") {
