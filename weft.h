@@ -28,4 +28,5 @@
 #include "weft/tensor/random.h"
 #include "weft/tensor/shape.h"
 #include "weft/tensor/tensor.h"
+#include "weft/tensor/tuning.h"
 #include "weft/version.h"

@@ -43,21 +43,22 @@ class PlanSearch {
  public:
   PlanSearch(const Convolution& key, const PlanTarget& target) : key_(key), target_(target) {}
 
-  FoundPlan run() {
+  FoundPlans run(int most, int from) {
     graph_ = std::make_shared<const ConvGraph>(key_, target_.handle_);
-    FoundPlan found;
+    FoundPlans found;
     if (!graph_->supported()) {
       found.why = "cuDNN has no plan: " + graph_->why();
       return found;
     }
     for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
       for (Descriptor& configuration : ranked(mode)) {
-        found.plan = plan_of(std::move(configuration));
-        if (found.plan) return found;
+        std::optional<ConvPlan> plan = seen_ < from ? std::nullopt : plan_of(std::move(configuration));
+        if (plan) found.plans.push_back(std::move(*plan));
+        if (std::ssize(found.plans) == most) return found;
         ++seen_;
       }
     }
-    found.why = why();
+    if (found.plans.empty()) found.why = why();
     return found;
   }
 
@@ -144,7 +145,15 @@ class PlanSearch {
   int seen_ = 0, failed_ = 0, too_large_ = 0;
 };
 
-FoundPlan find_plan(const Convolution& key, const PlanTarget& target) { return PlanSearch(key, target).run(); }
+FoundPlans find_plans(const Convolution& key, const PlanTarget& target, int most, int from) {
+  return PlanSearch(key, target).run(most, from);
+}
+
+FoundPlan find_plan(const Convolution& key, const PlanTarget& target) {
+  FoundPlans found = find_plans(key, target, 1);
+  if (found.plans.empty()) return {.plan = {}, .why = std::move(found.why)};
+  return {.plan = std::move(found.plans.front()), .why = {}};
+}
 
 PlanTarget::PlanTarget(std::string_view json) : properties_(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR) {
   const std::string text(json);  // ends with the zero that cuDNN counts

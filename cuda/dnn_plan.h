@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "weft/cuda/dnn_graph.h"
 
@@ -40,14 +41,21 @@ struct ConvPlan {
 /// Plans that need more than this are passed over.
 inline constexpr int64_t max_conv_workspace = int64_t{1} << 30;
 
-struct FoundPlan {
-  std::optional<ConvPlan> plan;
+struct FoundPlans {
+  std::vector<ConvPlan> plans;
   std::string why;  ///< without a plan: "cuDNN has no plan: of 9 configurations 3 are NONDETERMINISTIC, 6 fail (…)"
 };
-/// The first configuration, in the order of cuDNN's heuristics (mode A, then fallback), that is admitted and that cuDNN
-/// can make a plan of. Dropped are: NONDETERMINISTIC unless allowed; for f32 TENSOR_CORE and DOWN_CONVERT_INPUTS unless
-/// TF32 is allowed; always REDUCED_PRECISION_REDUCTION, WINOGRAD and FFT, which are not exact for integers.
-/// Throws Error if cuDNN fails in another way than by not supporting the convolution.
+/// The first `most` configurations from place `from` on, in the order of cuDNN's heuristics (mode A, then fallback),
+/// that are admitted and that cuDNN can make a plan of. Dropped are: NONDETERMINISTIC unless allowed; for f32
+/// TENSOR_CORE and DOWN_CONVERT_INPUTS unless TF32 is allowed; always REDUCED_PRECISION_REDUCTION, WINOGRAD and FFT,
+/// which are not exact for integers. Throws Error if cuDNN fails in another way than by not supporting the convolution.
+FoundPlans find_plans(const Convolution& key, const PlanTarget& target, int most, int from = 0);
+
+struct FoundPlan {
+  std::optional<ConvPlan> plan;
+  std::string why;
+};
+/// The first of them.
 FoundPlan find_plan(const Convolution& key, const PlanTarget& target);
 
 /// Addresses as in Conv2dArgs; a bias if the plan has one, else null.

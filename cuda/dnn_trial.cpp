@@ -1,8 +1,11 @@
 #include "weft/cuda/dnn_trial.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "weft/cuda/workspace.h"
+#include "weft/tensor/error.h"
 #include "weft/tensor/ops/fill.h"
 
 namespace weft::cuda {
@@ -22,16 +25,72 @@ double first_of(DType dtype, const void* data, Stream stream) {
   return value;
 }
 
+class TimedEvent {
+ public:
+  explicit TimedEvent(int index) : index_(index), event_(backend(DeviceType::cuda).create_event(index, true)) {}
+  ~TimedEvent() { backend(DeviceType::cuda).destroy_event(event_, index_); }
+  TimedEvent(const TimedEvent&) = delete;
+  TimedEvent& operator=(const TimedEvent&) = delete;
+  void* raw() const { return event_; }
+
+ private:
+  int index_;
+  void* event_;
+};
+
 }  // namespace
 
-bool keeps_nan(const ConvPlan& plan, const Convolution& key, cudnnHandle_t handle, const ConvOperands& operands,
-               Stream stream) {
-  const int64_t element = size_of(key.dtype);
-  const Workspace workspace(static_cast<size_t>(plan.workspace), stream);
-  const Workspace bias(static_cast<size_t>(key.o * element), stream);
-  fill_kernel({element, key.o, ~uint64_t{0}, bias.data(), nullptr}, stream);  // a NaN of every type
-  run_plan(plan, handle, {operands.x, operands.w, operands.y, bias.data()}, workspace.data());
-  return std::isnan(first_of(key.dtype, operands.y, stream));
+bool PlanTrial::keeps_nan(const ConvPlan& plan) const {
+  if (!key_.relu || !key_.bias) return true;
+  const int64_t element = size_of(key_.dtype);
+  const Workspace workspace(static_cast<size_t>(plan.workspace), stream_);
+  const Workspace bias(static_cast<size_t>(key_.o * element), stream_);
+  fill_kernel({element, key_.o, ~uint64_t{0}, bias.data(), nullptr}, stream_);  // a NaN of every type
+  run_plan(plan, handle_, {operands_.x, operands_.w, operands_.y, bias.data()}, workspace.data());
+  return std::isnan(first_of(key_.dtype, operands_.y, stream_));
+}
+
+double PlanTrial::shortest(const ConvPlan& plan) const {
+  constexpr int rounds = 3, runs = 4;
+  Backend& cuda = backend(DeviceType::cuda);
+  const int index = stream_.device.index;
+  const Workspace workspace(static_cast<size_t>(plan.workspace), stream_);
+  const TimedEvent start(index), end(index);
+  const auto run = [&] { run_plan(plan, handle_, operands_, workspace.data()); };
+  run();  // the first loads its kernels
+  double best = std::numeric_limits<double>::infinity();
+  for (int round = 0; round < rounds; ++round) {
+    cuda.record(start.raw(), stream_);
+    for (int i = 0; i < runs; ++i) run();
+    cuda.record(end.raw(), stream_);
+    cuda.synchronize_event(end.raw(), index);
+    best = std::min(best, cuda.elapsed_ms(start.raw(), end.raw(), index) / runs);
+  }
+  return best;
+}
+
+std::optional<double> PlanTrial::milliseconds(const ConvPlan& plan) const {
+  try {
+    return keeps_nan(plan) ? std::optional(shortest(plan)) : std::nullopt;
+  } catch (const DeviceLost&) {
+    throw;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+size_t PlanTrial::fastest(const std::vector<ConvPlan>& plans) const {
+  if (plans.size() == 1) return 0;
+  size_t best = 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const double taken = milliseconds(plans[i]).value_or(least);
+    if (taken < least) {
+      best = i;
+      least = taken;
+    }
+  }
+  return best;
 }
 
 }  // namespace weft::cuda

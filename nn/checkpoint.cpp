@@ -4,6 +4,7 @@
 #include <set>
 
 #include "weft/tensor/ops/copy.h"
+#include "weft/tensor/tuning.h"
 
 namespace weft::nn {
 
@@ -12,6 +13,7 @@ namespace {
 constexpr const char* format_key = "weft.format";
 constexpr const char* format = "checkpoint 1";
 constexpr const char* text_prefix = "weft.text.";
+constexpr const char* tuned_key = "weft.tuned";
 
 // "12 34" -> {12, 34}; empty if it is anything else.
 std::vector<uint64_t> numbers_in(const std::string& text) {
@@ -112,6 +114,7 @@ Generator Checkpoint::generator(const std::string& part) const {
 void save_checkpoint(const Checkpoint& checkpoint, const std::string& path) {
   std::map<std::string, std::string> metadata{{format_key, format}};
   for (const auto& [name, text] : checkpoint.texts_) metadata[text_prefix + name] = text;
+  if (std::string choices = tuned_choices(); !choices.empty()) metadata[tuned_key] = std::move(choices);
   write_safetensors(path, checkpoint.tensors_, metadata);
 }
 
@@ -128,6 +131,8 @@ Checkpoint load_checkpoint(const std::string& path) {
     checkpoint.tensors_.emplace_back(entry.name, file.load(entry.name));
   for (const auto& [key, text] : file.metadata())
     if (key.starts_with(text_prefix)) checkpoint.texts_[key.substr(std::string_view(text_prefix).size())] = text;
+  if (const auto choices = file.metadata().find(tuned_key); choices != file.metadata().end())
+    load_tuned_choices(choices->second);
   return checkpoint;
 }
 

@@ -1,5 +1,6 @@
 // Checkpoint: everything a training needs to go on, in one safetensors file: model, optimizer, averages, random
-// numbers, counters, the order of the data. It knows no devices, so a training may go on elsewhere.
+// numbers, counters, the order of the data. It knows no devices, so a training may go on elsewhere. How devices were
+// found to compute fastest (tensor/tuning.h) is kept beside the parts.
 //
 //   Checkpoint c;
 //   c.put("model", net).put("trainer", trainer.state()).put("generator", default_generator()).put("epoch", epoch);
@@ -53,7 +54,8 @@ class Checkpoint {
 
 /// Writes the whole checkpoint or, on an error, leaves what the path held: see write_safetensors.
 void save_checkpoint(const Checkpoint& checkpoint, const std::string& path);
-/// Throws CheckpointError unless the file is a whole checkpoint of this format, its checksum right.
+/// Throws CheckpointError unless the file is a whole checkpoint of this format, its checksum right. From now on the
+/// choices of its training hold, see load_tuned_choices.
 Checkpoint load_checkpoint(const std::string& path);
 
 }  // namespace weft::nn

@@ -11,6 +11,7 @@
 #include <weft/parallel/backward.h>
 #include <weft/parallel/data_parallel.h>
 #include <weft/parallel/trainer.h>
+#include <weft/tensor/tuning.h>
 
 #include <CLI/CLI.hpp>
 
@@ -258,6 +259,7 @@ int run(TrainOptions& options, Settings& settings) {
     fail("train: '", options.save, "' holds a training already; go on with --resume, or name another folder by --save");
   options.devices = devices_of(options.device_names);
   seed(options.seed);
+  set_timed_plans(options.timed_plans);
   Training training(options, checkpoint);
   options.net.classes = training.net().classes;
   std::signal(SIGINT, on_interrupt);

@@ -27,6 +27,7 @@ struct TrainOptions {
   int64_t generated = 256, base = 520, crop = 480, epochs = 30, batch = 8, warm_up = 0, step_epochs = 10;
   double lr = 1e-3, weight_decay = 1e-4, head_lr_mult = 10;
   bool no_wd = false;
+  int timed_plans = 1;
   uint64_t seed = 1;
   // What no checkpoint keeps.
   std::vector<std::string> device_names;
@@ -96,6 +97,10 @@ inline void add_train(CLI::App& app, Settings& settings, TrainOptions& options) 
   settings.add("no-wd", options.no_wd, "no decay of gamma, beta and bias");
   settings.add("dtype", options.dtype, "of convolutions and products; f16 scales the loss. Weights are f32")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}));
+  settings
+      .add("timed-plans", options.timed_plans,
+           "plans of cuDNN that each convolution times at first, to keep the fastest; 1: none")
+      ->check(CLI::Range(1, 64));
   settings.add("seed", options.seed, "of weights, order, augmentation and dropout");
   app.add_option("--devices", options.device_names, "cpu:0,cpu:1 or cuda:0,…; all GPUs if left out")
       ->delimiter(',')

@@ -13,6 +13,7 @@
 #include "weft/tensor/ops/matmul.h"
 #include "weft/tensor/random.h"
 #include "weft/tensor/tensor.h"
+#include "weft/tensor/tuning.h"
 
 using namespace weft;
 
@@ -74,6 +75,7 @@ struct KeepOptions {
   ~KeepOptions() {
     set_allow_tf32(tf32);
     cuda::set_plain_convolution(false);
+    set_timed_plans(1);
   }
 };
 
@@ -128,4 +130,31 @@ TEST_CASE("conv2d on a GPU: a ReLU in a plan or after it is that of the plain ke
         const Tensor lost = ops::conv2d(x, full(w.shape(), nan, options), bias, c.geometry, true);
         CHECK(std::isnan(lost.to_vector<double>()[0]));
       }
+}
+
+TEST_CASE("conv2d on a GPU: the fastest of timed plans computes the same, and again when its choice is loaded") {
+  if (!test::cuda_or_skip()) return;
+  const KeepOptions keep;
+  const Device device(DeviceType::cuda, 0);
+  for (const Case& c : cases)
+    for (const DType dtype : {DType::f32, DType::f16}) {
+      INFO(c.name, ", ", name_of(dtype));
+      const TensorOptions options = {.dtype = dtype, .device = device};
+      const Tensor x = randn({5, c.c, c.size, c.size}, options);
+      const Tensor w = randn({c.o, c.c / c.geometry.groups, c.kernel, c.kernel}, options, 0, 0.1);
+      const Tensor bias = randn({c.o}, options);
+      set_timed_plans(4);
+      const std::vector<Tensor> timed = passes(c, x, w, bias);
+      const std::string choices = tuned_choices();
+      CHECK(choices.find(" 5x" + std::to_string(c.c) + "x") != std::string::npos);
+      set_timed_plans(1);
+      load_tuned_choices(choices);
+      const std::vector<Tensor> again = passes(c, x, w, bias);
+      CHECK(tuned_choices() == choices);
+      cuda::set_plain_convolution(true);
+      const Tensor plain = ops::conv2d(x, w, bias, c.geometry);
+      cuda::set_plain_convolution(false);
+      CHECK(largest_difference(timed[0], plain) < tolerance(dtype, false));
+      for (size_t pass = 0; pass < 3; ++pass) CHECK(timed[pass].to_vector<double>() == again[pass].to_vector<double>());
+    }
 }

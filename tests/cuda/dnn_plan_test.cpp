@@ -105,6 +105,31 @@ TEST_CASE("cuDNN plans: the same every time") {
   }
 }
 
+TEST_CASE("cuDNN plans: several in the order of the ranking, and each again at its place in it") {
+  const cuda::PlanTarget target{std::string_view(test::h100)};
+  for (const ConvPass pass : passes)
+    for (const DType dtype : {DType::f32, DType::f16}) {
+      const Convolution key = three_by_three(pass, dtype);
+      INFO(to_string(key));
+      const cuda::FoundPlans found = cuda::find_plans(key, target, 4);
+      CHECK(found.plans.size() == 4);
+      int place = -1;
+      for (const cuda::ConvPlan& plan : found.plans) {
+        CHECK(plan.position > place);
+        place = plan.position;
+        const cuda::FoundPlans again = cuda::find_plans(key, target, 1, place);
+        REQUIRE(again.plans.size() == 1);
+        CHECK(again.plans[0].position == place);
+        CHECK(again.plans[0].engine == plan.engine);
+        CHECK(again.plans[0].notes == plan.notes);
+        CHECK(again.plans[0].workspace == plan.workspace);
+      }
+      const cuda::FoundPlans beyond = cuda::find_plans(key, target, 1, 10000);
+      CHECK(beyond.plans.empty());
+      CHECK(beyond.why.find("cuDNN has no plan: of ") == 0);
+    }
+}
+
 TEST_CASE("cuDNN plans: what cannot be planned says why, what is no device throws") {
   const cuda::PlanTarget target{std::string_view(test::h100)};
   Convolution key = three_by_three();

@@ -103,6 +103,10 @@ enum Engine : int64_t {
 std::vector<int64_t> engines(cudnnBackendHeurMode_t mode);
 std::vector<cudnnBackendNumericalNote_t> notes(int64_t engine);
 int64_t workspace_bytes(const Convolution& convolution, int64_t engine);
+/// How long an engine takes by the clock of the devices; 0 at first.
+void set_engine_seconds(Engine engine, double seconds);
+/// Plans of the engine that have run.
+int64_t executions(Engine engine);
 /// From now on a ReLU makes 0 of NaN in every engine, whatever it was told.
 void lose_nan(bool lose);
 

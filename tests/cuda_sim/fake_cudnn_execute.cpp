@@ -1,7 +1,9 @@
 // Running a plan of the simulated cuDNN: the variant pack is held against the plan, then the engine is queued.
 #include <cstring>
+#include <map>
 
 #include "fake_cudnn.h"
+#include "lock.h"
 #include "sim.h"
 
 namespace weft::sim::dnn {
@@ -15,6 +17,12 @@ struct Run {
   size_t workspace_bytes = 0;
   uint64_t seed = 0;
 };
+
+struct Use {
+  int64_t executions = 0;
+  double seconds = 0;
+};
+std::map<int64_t, Use> uses;  // by engine
 
 bool bind(const Descriptor& pack, const Tensor& tensor, void*& data) {
   const Attribute& ids = pack.attributes.at(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
@@ -45,11 +53,24 @@ void run(const Run& r) {
   }
   if (r.workspace_bytes > 0) fine = check_range(r.workspace, r.workspace_bytes, Access::write, who) && fine;
   if (!fine) return;
+  Use& use = uses[r.engine];
+  ++use.executions;
+  take_time(use.seconds);
   if (r.workspace_bytes > 0) std::memset(r.workspace, 0xa5, r.workspace_bytes);
   compute(c, r.engine, r.x, r.w, r.y, r.bias, r.seed);
 }
 
 }  // namespace
+
+void set_engine_seconds(Engine engine, double seconds) {
+  const Lock lock;
+  uses[engine].seconds = seconds;
+}
+
+int64_t executions(Engine engine) {
+  const Lock lock;
+  return uses[engine].executions;
+}
 
 cudnnStatus_t execute(cudnnHandle_t handle, const Descriptor& plan, const Descriptor& pack) {
   const char* const who = "cudnnBackendExecute";

@@ -141,6 +141,8 @@ cudaError_t enqueue_when(cudaStream_t stream, std::string name, std::function<bo
 /// pinned memory must be live. Reports otherwise, with `who` and the allocation's name; false if the bytes must not be
 /// touched. Call it once per operand, reads before writes; written bytes count as initialised afterwards.
 bool check_range(const void* pointer, size_t bytes, Access access, const char* who, int device = any_device);
+/// The running operation takes so long by the clock of the devices, which events read; no host waits for it.
+void take_time(double seconds);
 /// check_range for `rows` pieces of `row_bytes`, `pitch` bytes apart.
 bool check_rows(const void* pointer, size_t rows, size_t row_bytes, size_t pitch, Access access, const char* who,
                 int device = any_device);

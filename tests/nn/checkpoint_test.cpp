@@ -9,6 +9,7 @@
 #include "weft/parallel/backward.h"
 #include "weft/parallel/data_parallel.h"
 #include "weft/parallel/trainer.h"
+#include "weft/tensor/tuning.h"
 #include "weft/weft.h"
 
 using namespace weft;
@@ -126,6 +127,19 @@ TEST_SUITE("nn/checkpoint") {
     CHECK_THROWS_AS(c.text("model"), CheckpointError);
     CHECK_THROWS_AS(Checkpoint(c).put("step", int64_t{1}), Error);
     CHECK_THROWS_AS(Checkpoint().put("a/b", int64_t{1}), Error);
+  }
+
+  TEST_CASE("choices of tuning are kept beside the parts, and hold again when it is loaded") {
+    const test::TempFolder folder;
+    load_tuned_choices("a card\ta question\tof this run\n");
+    save_checkpoint(some_checkpoint(), folder / "c");
+    load_tuned_choices("a card\ta question\tof another run\n");
+    std::string whole = test::read_file(folder / "c");
+    test::write_file(folder / "half", whole.substr(0, whole.size() - 1));
+    CHECK_THROWS_AS(load_checkpoint(folder / "half"), CheckpointError);
+    CHECK(tuned_answer("a card\ta question") == "of another run");
+    CHECK(load_checkpoint(folder / "c").text("note") == "a \"quoted\" line\n");
+    CHECK(tuned_answer("a card\ta question") == "of this run");
   }
 
   TEST_CASE("every bit of a checkpoint counts: any flip is found") {
