@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "weft/cuda/dnn_trial.h"
+#include "weft/cuda/memory_lock.h"
 #include "weft/cuda/options.h"
 #include "weft/tensor/error.h"
 #include "weft/tensor/tuning.h"
@@ -38,7 +39,10 @@ void set_plain_convolution(bool value) noexcept { plain.store(value, std::memory
 bool nondeterministic_convolution() noexcept { return nondeterministic.load(std::memory_order_relaxed); }
 void set_nondeterministic_convolution(bool value) noexcept { nondeterministic.store(value, std::memory_order_relaxed); }
 
-Dnn::Dnn(int index) : card_(kind_of_card(index)) { check(cudnnCreate(handle_.out()), "cuDNN: create"); }
+Dnn::Dnn(int index) : card_(kind_of_card(index)) {
+  const MemoryScope memory(index);
+  check(cudnnCreate(handle_.out()), "cuDNN: create");
+}
 
 const FoundPlan& Dnn::plan(const Convolution& key, const ConvOperands& operands, Stream stream) {
   if (const uint64_t epoch = tuning_epoch(); epoch != epoch_) {

@@ -4,6 +4,8 @@
 #include <array>
 #include <iterator>
 
+#include "weft/cuda/memory_lock.h"
+#include "weft/cuda/stream.h"
 #include "weft/tensor/error.h"
 
 namespace weft::cuda {
@@ -101,6 +103,13 @@ class PlanSearch {
     return true;
   }
 
+  // On a device this may compile and load kernels.
+  cudnnStatus_t finalized(Descriptor& plan) const {
+    if (!target_.handle_) return plan.finalize();
+    const MemoryScope memory(active_device());
+    return plan.finalize();
+  }
+
   std::optional<ConvPlan> plan_of(Descriptor configuration) {
     const Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
     cudnnBackendDescriptor_t raw = engine.raw();
@@ -111,7 +120,7 @@ class PlanSearch {
     plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
     if (target_.handle_) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target_.handle_);
     if (target_.properties_) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *target_.properties_);
-    if (!accept(plan.finalize())) {
+    if (!accept(finalized(plan))) {
       ++failed_;
       return {};
     }
@@ -170,6 +179,7 @@ void run_plan(const ConvPlan& plan, cudnnHandle_t handle, const ConvOperands& op
       .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, addresses, count)
       .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, workspace);
   check(pack.finalize(), "conv2d");
+  const MemoryScope memory(active_device());  // kernels may have to be loaded
   check(cudnnBackendExecute(handle, plan.plan.raw(), pack.raw()), "conv2d");
 }
 
