@@ -68,6 +68,7 @@ void start_region() {
     std::abort();
   }
   region_base = static_cast<char*>(address);
+  (void)madvise(address, region_bytes, MADV_HUGEPAGE);  // opening and closing an arena changes each page's entry
   for (int area : {shared_area, pinned_area}) {
     mprotect(region_pointer(area * area_bytes), area_bytes, PROT_READ | PROT_WRITE);
   }
