@@ -43,10 +43,8 @@ Tensor conv2d(const Tensor& images, const Tensor& filter, const Conv2dOptions& o
   auto by_w = edge(w, [x = saved(x), shape = w.shape(), geometry](const Tensor& dz) {
     return conv2d_weight_gradient(x, dz, shape, geometry);
   });
-  auto by_bias = edge(bias, [](const Tensor& dz) {
-    return dz.sum({.axes = {0, 2, 3}});  // [O]
-  });
-  const Tensor z = bias.defined() ? record("conv2d", y, std::move(by_x), std::move(by_w), std::move(by_bias))
+  const auto bias_gradient = [](const Tensor& dz) { return dz.sum({.axes = {0, 2, 3}}); };  // [O]
+  const Tensor z = bias.defined() ? record("conv2d", y, std::move(by_x), std::move(by_w), edge(bias, bias_gradient))
                                   : record("conv2d", y, std::move(by_x), std::move(by_w));
   return options.relu ? rectified(z) : z;
 }

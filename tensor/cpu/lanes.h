@@ -103,12 +103,13 @@ struct Tile {
       for (int k = 0; k < count; ++k) out[k] = static_cast<C>(x[offset[k]]);
     for (int k = count; k < padded; ++k) out[k] = C(0);
   }
-  /// Asks for the neighbouring tile's elements: rows of a tile lie pages apart, where the hardware does not.
+  /// Asks for the neighbouring tile's elements: rows of a tile lie pages apart, where the hardware does not. An address
+  /// behind the last one does no harm.
   template <class T>
   WEFT_INLINE void prefetch_next(const T* x) const {
-    const uintptr_t next = reinterpret_cast<uintptr_t>(x + offset[0] + count);
-    for (int64_t i = 0; contiguous && i < static_cast<int64_t>(width * sizeof(T)); i += 64)
-      __builtin_prefetch(reinterpret_cast<const void*>(next + static_cast<uintptr_t>(i)));
+    if (!contiguous) return;
+    const char* const next = reinterpret_cast<const char*>(x + offset[0] + count);
+    for (size_t i = 0; i < width * sizeof(T); i += 64) __builtin_prefetch(next + i);
   }
   template <class T, class C>
   WEFT_INLINE void store(T* y, const C* values) const {
