@@ -49,7 +49,8 @@ int timed_plans() noexcept { return plans.load(std::memory_order_relaxed); }
 std::string tuned_choices() {
   std::string text;
   const std::lock_guard lock(choices().mutex);
-  for (const auto& [question, answer] : choices().answers) text += question + "\t" + answer + "\n";
+  for (const auto& [question, answer] : choices().answers)
+    text.append(question).append("\t").append(answer).append("\n");
   return text;
 }
 
