@@ -61,23 +61,31 @@ WEFT_INLINE double expm1(double x) { return __builtin_expm1(x); }
 WEFT_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
 
 /// 2^n for n in [-126, 127]; any other n gives some number.
-WEFT_INLINE float power_of_two(int32_t n) { return detail::bits_float(static_cast<uint32_t>(n + 127) << 23); }
+WEFT_INLINE float power_of_two(int32_t n) { return detail::bits_float((static_cast<uint32_t>(n) + 127u) << 23); }
 
-// x = n ln 2 + r, |r| <= ln 2 / 2;  exp(x) = 2^n exp(r). ln 2 is split so that n times its upper part is exact, and 2^n
-// is applied in two factors so that overflow and subnormal results round once.
+// x = n ln 2 + r, |r| <= ln 2 / 2;  exp(x) = 2^n exp(r). ln 2 is split so that n times its upper part is exact.
+struct Reduced {
+  float e;    ///< exp(r) - 1
+  int32_t n;  ///< some number for x far outside those whose exponential is finite and not 0
+};
+WEFT_INLINE Reduced reduced(float x) {
+  const float shifted = x * 0x1.715476p+0f + 0x1.8p23f;
+  const float n = shifted - 0x1.8p23f;
+  const float r = (x - n * 0x1.63p-1f) - n * -0x1.bd0106p-13f;
+  const float p = (((0x1.6d1606p-10f * r + 0x1.12106cp-7f) * r + 0x1.555516p-5f) * r + 0x1.5554d8p-3f) * r + 0.5f;
+  return {r + r * r * p, static_cast<int32_t>(detail::float_bits(shifted) - 0x4b400000u)};
+}
+
+// 2^n is applied in two factors so that overflow and subnormal results round once.
 struct Powers {
   float e;           ///< exp(r) - 1
   float low, high;   ///< two factors of 2^n
   float below_high;  ///< 1 / high
 };
 WEFT_INLINE Powers powers_of(float x) {
-  const float shifted = x * 0x1.715476p+0f + 0x1.8p23f;
-  const float n = shifted - 0x1.8p23f;
-  const float r = (x - n * 0x1.63p-1f) - n * -0x1.bd0106p-13f;
-  const float p = (((0x1.6d1606p-10f * r + 0x1.12106cp-7f) * r + 0x1.555516p-5f) * r + 0x1.5554d8p-3f) * r + 0.5f;
-  const int32_t whole = static_cast<int32_t>(detail::float_bits(shifted)) - 0x4b400000;
-  const int32_t half = whole >> 1;
-  return {r + r * r * p, power_of_two(half), power_of_two(whole - half), power_of_two(half - whole)};
+  const auto [e, n] = reduced(x);
+  const int32_t half = n >> 1;
+  return {e, power_of_two(half), power_of_two(n - half), power_of_two(half - n)};
 }
 WEFT_INLINE float exp(float x) {
   x = x > 89.0f ? 89.0f : x;  // both bounds keep NaN, which then spreads through r

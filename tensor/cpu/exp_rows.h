@@ -15,12 +15,8 @@ inline constexpr int64_t block = 2048;  // elements
 /// exp(x) of x <= 88, with 0 where that is below 2^-126: what softmax takes of differences from the largest element.
 /// The same bits as math::exp elsewhere, with fewer steps.
 WEFT_INLINE float exp_below(float x) {
-  const float shifted = x * 0x1.715476p+0f + 0x1.8p23f;
-  const float n = shifted - 0x1.8p23f;
-  const float r = (x - n * 0x1.63p-1f) - n * -0x1.bd0106p-13f;
-  const float p = (((0x1.6d1606p-10f * r + 0x1.12106cp-7f) * r + 0x1.555516p-5f) * r + 0x1.5554d8p-3f) * r + 0.5f;
-  const uint32_t exponent = detail::float_bits(shifted) - 0x4b400000u + 127u;
-  const float y = (1.0f + (r + r * r * p)) * detail::bits_float(exponent << 23);
+  const math::Reduced part = math::reduced(x);
+  const float y = (1.0f + part.e) * math::power_of_two(part.n);
   return x < -0x1.5d589ep+6f ? 0.0f : y;  // NaN stays
 }
 WEFT_INLINE double exp_below(double x) { return math::exp(x); }
