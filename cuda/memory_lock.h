@@ -7,8 +7,8 @@
 // stream waits for nothing and takes no lock.
 //
 // CUDA loads a kernel when it is first launched, and that waits for the device under locks of the driver: such a call
-// too. Which launch is a first one only the driver knows, in libraries above all, so every launch takes the lock: some
-// 20 ns of some microseconds. Beside a collective that runs on all its devices a kernel is loaded safely, if late. Two
+// too. Which launch is a first one only the driver knows, in libraries above all, so every launch takes the lock, which
+// is little beside a launch. Beside a collective that runs on all its devices a kernel is loaded safely, if late. Two
 // other ways were not taken: CUDA_MODULE_LOADING=EAGER loads all kernels of cuBLAS and cuDNN, hundreds of megabytes on
 // each device, and must be in the environment before the driver starts; loading weft's kernels in advance leaves out
 // those of the libraries. Who launches kernels of his own beside weft's collectives still wants EAGER.
