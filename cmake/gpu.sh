@@ -9,19 +9,43 @@ jobs=${WEFT_JOBS:-$(nproc)}
 say() { printf '== %s\n' "$*"; }
 die() { printf 'gpu: %s\n' "$*" >&2; exit 1; }
 
-carry() {
-  mkdir -p build/carry/include
-  local header place
-  for header in Eigen/Core doctest/doctest.h nlohmann/json.hpp; do
+collect() { # FOLDER HEADER…: their libraries' headers
+  local folder=$1 header place
+  mkdir -p "$folder"
+  for header in "${@:2}"; do
     for place in "${WEFT_HEADERS:-/usr/include}" /usr/include/eigen3 /usr/include; do
       [ -e "$place/$header" ] || continue
-      cp -rL "$place/${header%%/*}" build/carry/include/
+      cp -rL "$place/${header%%/*}" "$folder/"
       break
     done
-    [ -e "build/carry/include/$header" ] || [ "$header" = nlohmann/json.hpp ] || die "carry: no $header on this machine"
+    [ -e "$folder/$header" ] || [ "$header" = nlohmann/json.hpp ] || die "no $header on this machine"
   done
+}
+
+carry() {
+  collect build/carry/include Eigen/Core doctest/doctest.h nlohmann/json.hpp
   local names=(build/carry/include/*)
   say "build/carry/include: ${names[*]##*/}, $(du -sm build/carry | cut -f1) MB; git ignores it"
+}
+
+# The build as such a machine makes it, on one that has more: in a namespace of mounts whose /usr lacks those packages.
+rehearse() { # [CMake option…]
+  [ "$(id -u)" = 0 ] && command -v dpkg unshare >/dev/null || die "rehearse: needs root, dpkg and unshare"
+  rm -rf build/rehearse "$folder/CMakeCache.txt"
+  collect build/rehearse/include Eigen/Core doctest/doctest.h
+  mkdir build/rehearse/layer
+  export WEFT_HEADERS="$PWD/build/rehearse/include"
+  # shellcheck disable=SC2016
+  unshare --mount bash -euo pipefail -c '
+    layer=build/rehearse/layer
+    mount -t tmpfs tmpfs "$layer"
+    mkdir "$layer/upper" "$layer/work"
+    mount -t overlay overlay -o "lowerdir=/usr,upperdir=$layer/upper,workdir=$layer/work" /usr
+    for package in libdnnl-dev libeigen3-dev doctest-dev nlohmann-json3-dev libcli11-dev libpng-dev libjpeg62-turbo-dev; do
+      dpkg -L "$package" 2>/dev/null | while read -r path; do [ -d "$path" ] || rm -f "$path"; done
+    done
+    exec cmake/gpu.sh build "$@"' rehearse "$@"
+  ctest --test-dir "$folder" -L cuda -j "$jobs" --output-on-failure --no-tests=error
 }
 
 card() { nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null || echo 'no GPU'; }
@@ -150,8 +174,9 @@ bench() { # [option…]
 case "${1:-}" in
   carry) carry ;;
   build) build "${@:2}" ;;
+  rehearse) rehearse "${@:2}" ;;
   test) run_tests "${2:-}" ;;
   sanitize) sanitize ;;
   bench) bench "${@:2}" ;;
-  *) die "usage: ./dev gpu carry | build [CMake option…] | test [regex] | sanitize | bench [option…]" ;;
+  *) die "usage: ./dev gpu carry | build [CMake option…] | rehearse | test [regex] | sanitize | bench [option…]" ;;
 esac
