@@ -10,10 +10,12 @@
 //
 // As torch.autocast, with CUDA's lists on every device:
 //   16 bit       matmul linear conv1d conv2d conv_transpose2d
-//   f32          softmax log_softmax sum prod cumsum norm exp expm1 log log1p pow reciprocal rsqrt softplus number / x;
-//                losses of 16-bit scores come out in f32 in any case
+//   f32          softmax log_softmax layer_norm group_norm sum prod cumsum norm exp expm1 log log1p pow reciprocal
+//   rsqrt
+//                softplus number / x; losses of 16-bit scores come out in f32 in any case
 //   widest type  operations of several tensors: add … where concat lerp scatter_add batch_norm_add
-//   as it comes  all others; norms of 16-bit input take f32 parameters and statistics, and give 16 bit
+//   as it comes  all others; batch and instance norm of 16-bit input take f32 parameters and statistics, and give 16
+//   bit
 // In-place operations, f64 and integers are left alone. An operation says what it is in its own file, by one of the
 // functions at the end. Casts are recorded: gradients come back in the type that was cast.
 //

@@ -7,6 +7,7 @@
 #include "weft/autograd/ops/reduce.h"
 #include "weft/autograd/ops/where.h"
 #include "weft/autograd/reduced.h"
+#include "weft/tensor/labels.h"
 #include "weft/tensor/ops/geometry.h"
 
 namespace weft::autograd {
@@ -48,12 +49,12 @@ void check_labels(const char* operation, const Tensor& x, const Tensor& labels, 
 }  // namespace
 
 ClassLabels class_labels(const char* operation, const Tensor& x, const Tensor& labels, const Tensor& weights,
-                         int64_t axis, int64_t ignore_label) {
+                         int64_t axis, int64_t ignore) {
   ops::check_floating(operation, x);
   const int a = normalize_axis(operation, axis, x.rank());
   check_labels(operation, x, labels, weights, a);
   const NoGrad pause;
-  const int64_t classes = x.shape()[a];
+  const int64_t classes = x.shape()[a], ignore_label = ignored_label(ignore, labels.dtype(), classes);
   if (x.device().is_cpu()) check_range(operation, labels, classes, ignore_label);
   const TensorOptions wide{.dtype = compute_dtype(x.dtype()), .device = x.device()};
   const double nan = std::numeric_limits<double>::quiet_NaN();

@@ -35,6 +35,13 @@ Tensor Tensor::detach() const {
   return Tensor(std::move(copy));
 }
 
+void Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
+  const autograd::Edge edge = autograd::edge_of(*this);
+  WEFT_CHECK(AutogradError, edge.node, "register_hook: a tensor of shape ", shape(), " on ", device(),
+             " is not tracked; call attach_grad() on it, or compute it from one that is, while recording");
+  edge.node->add_hook(edge.output, std::move(hook));
+}
+
 void Tensor::backward() const { autograd::backward({*this}); }
 void Tensor::backward(const BackwardOptions& options) const { autograd::backward({*this}, options); }
 

@@ -14,7 +14,6 @@ namespace weft::cuda {
 namespace {
 
 constinit std::atomic<bool> plain{false};
-constinit std::atomic<bool> nondeterministic{false};
 
 // Cards that are alike in this choose alike.
 std::string kind_of_card(int index) {
@@ -36,8 +35,6 @@ std::string answer_of(const ConvPlan& plan) {
 
 bool plain_convolution() noexcept { return plain.load(std::memory_order_relaxed); }
 void set_plain_convolution(bool value) noexcept { plain.store(value, std::memory_order_relaxed); }
-bool nondeterministic_convolution() noexcept { return nondeterministic.load(std::memory_order_relaxed); }
-void set_nondeterministic_convolution(bool value) noexcept { nondeterministic.store(value, std::memory_order_relaxed); }
 
 Dnn::Dnn(int index) : card_(kind_of_card(index)) {
   const MemoryScope memory(index);

@@ -7,8 +7,4 @@ namespace weft::cuda {
 bool plain_convolution() noexcept;
 void set_plain_convolution(bool plain) noexcept;
 
-/// Convolutions may use engines whose sums come in another order each time: faster gradients in f64. Off at first.
-bool nondeterministic_convolution() noexcept;
-void set_nondeterministic_convolution(bool allow) noexcept;
-
 }  // namespace weft::cuda

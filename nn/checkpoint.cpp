@@ -62,10 +62,6 @@ Checkpoint& Checkpoint::put(const std::string& part, const NamedTensors& tensors
   return *this;
 }
 
-Checkpoint& Checkpoint::put(const std::string& part, int64_t value) {
-  return put(part, weft::tensor<int64_t>(value, Device()));
-}
-
 Checkpoint& Checkpoint::put(const std::string& part, const Generator& generator) {
   return put_text(part, weft::detail::concat(generator.seed(), " ", generator.calls()));
 }
@@ -95,6 +91,12 @@ int64_t Checkpoint::number(const std::string& part) const {
   const Tensor value = tensor(part);
   if (value.dtype() != DType::i64 || value.numel() != 1) missing(part, "a whole number");
   return value.item<int64_t>();
+}
+
+double Checkpoint::real(const std::string& part) const {
+  const Tensor value = tensor(part);
+  if (value.dtype() != DType::f64 || value.numel() != 1) missing(part, "a floating number");
+  return value.item<double>();
 }
 
 const std::string& Checkpoint::text(const std::string& part) const {

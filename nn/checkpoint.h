@@ -13,6 +13,7 @@
 //   default_generator() = c.generator("generator");
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -28,7 +29,14 @@ class Checkpoint {
   Checkpoint& put(const std::string& part, const NamedTensors& tensors);
   Checkpoint& put(const std::string& part, const Module& module) { return put(part, state_of(module)); }
   Checkpoint& put(const std::string& part, const Tensor& tensor) { return put(part, NamedTensors{{"value", tensor}}); }
-  Checkpoint& put(const std::string& part, int64_t value);
+  template <std::integral T>
+  Checkpoint& put(const std::string& part, T value) {
+    return put(part, weft::tensor<int64_t>(static_cast<int64_t>(value), Device()));
+  }
+  template <std::floating_point T>
+  Checkpoint& put(const std::string& part, T value) {
+    return put(part, weft::tensor<double>(static_cast<double>(value), Device()));
+  }
   Checkpoint& put(const std::string& part, const Generator& generator);
   Checkpoint& put_text(const std::string& part, const std::string& text);
 
@@ -39,7 +47,8 @@ class Checkpoint {
     return PendingLoad(module, tensors(part), options);
   }
   Tensor tensor(const std::string& part) const;
-  int64_t number(const std::string& part) const;
+  int64_t number(const std::string& part) const;  ///< of one that was put as an integer …
+  double real(const std::string& part) const;     ///< … and as a floating number
   Generator generator(const std::string& part) const;
   const std::string& text(const std::string& part) const;
 

@@ -7,8 +7,8 @@
 namespace weft::nn {
 
 struct CrossEntropyLossOptions {
-  int64_t ignore_label = -1;
-  Tensor weights = {};  ///< one per class, on the host; copied to where the logits are
+  int64_t ignore_label = -1;  ///< in u8, -1 is 255
+  Tensor weights = {};        ///< one per class, on the host; copied to where the logits are
   /// The part e of the target that is spread over all classes: (1 - e) loss + e / C * sum_c -weights[c] log p_c
   /// (Szegedy et al. 2016, as PyTorch).
   double label_smoothing = 0;
@@ -42,8 +42,8 @@ class MixSoftmaxCrossEntropyLoss {
 };
 
 struct NLLLossOptions {
-  int64_t ignore_label = -1;
-  Tensor weights = {};  ///< one per class, on the host
+  int64_t ignore_label = -1;  ///< in u8, -1 is 255
+  Tensor weights = {};        ///< one per class, on the host
 };
 
 /// -weights[label] x_label from log probabilities x [N, C, d…] and labels [N, d…] of an integer dtype. On the CPU a

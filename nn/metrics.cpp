@@ -5,6 +5,7 @@
 
 #include "weft/autograd/ops/confusion_matrix.h"
 #include "weft/autograd/record_scope.h"
+#include "weft/tensor/labels.h"
 #include "weft/tensor/ops/binary.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/reduce.h"
@@ -123,15 +124,16 @@ void AccuracyMetric::update(const Tensor& scores, const Tensor& labels) {
   constexpr const char* name = "AccuracyMetric";
   check_integer(name, "labels", labels);
   check_scores(name, scores, labels);
-  const int64_t classes = scores.size(1), inner = labels.size(0) ? labels.numel() / labels.size(0) : 0;
+  const int64_t classes = scores.size(1), ignored = ignored_label(ignore_label_, labels.dtype(), classes);
+  const int64_t inner = labels.size(0) ? labels.numel() / labels.size(0) : 0;
   const std::vector<double> s = scores.to_vector<double>();
   const std::vector<int64_t> l = labels.to_vector<int64_t>();
   int64_t correct = 0, total = 0;
   for (int64_t i = 0; i < labels.numel(); ++i) {
     const int64_t label = l[static_cast<size_t>(i)];
-    if (label == ignore_label_) continue;
+    if (label == ignored) continue;
     WEFT_CHECK(IndexError, label >= 0 && label < classes, name, ": label ", label, " at position ", i,
-               " is not in [0, ", classes, ") and not the ignore label ", ignore_label_);
+               " is not in [0, ", classes, ") and not the ignore label ", ignored);
     const double* score = s.data() + i / inner * classes * inner + i % inner;
     int64_t better = 0;
     bool is_nan = false;

@@ -16,7 +16,7 @@ enum class AbsentClass : uint8_t {
 };
 
 struct SegmentationMetricOptions {
-  int64_t ignore_label = -1;  ///< such pixels are not counted
+  int64_t ignore_label = -1;  ///< such pixels are not counted; in u8, -1 is 255
   AbsentClass absent = AbsentClass::excluded;
 };
 

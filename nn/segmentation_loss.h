@@ -8,8 +8,8 @@ namespace weft::nn {
 
 struct FocalLossOptions {
   double gamma = 2;
-  int64_t ignore_label = -1;
-  Tensor weights = {};  ///< one per class ("alpha"), on the host
+  int64_t ignore_label = -1;  ///< in u8, -1 is 255
+  Tensor weights = {};        ///< one per class ("alpha"), on the host
 };
 
 /// -weights[y] (1 - p_y)^gamma log p_y with p = softmax(logits) (Lin et al. 2017), over the weights: gamma 0 is cross
@@ -29,7 +29,7 @@ class FocalLoss {
 struct DiceLossOptions {
   double smooth =
       1;  ///< added to both sides of the fraction, so that an absent class that is not predicted costs nothing
-  int64_t ignore_label = -1;
+  int64_t ignore_label = -1;  ///< in u8, -1 is 255
 };
 
 /// Per image 1 - mean over classes of (2 sum p g + smooth) / (sum p + sum g + smooth), p = softmax(logits), g the
@@ -46,10 +46,10 @@ class DiceLoss {
 };
 
 struct OHEMLossOptions {
-  double threshold = 0.6;  ///< pixels whose own class is less likely than this are kept …
-  int64_t min_keep = 256;  ///< … and the least likely ones of each image up to this many
-  int64_t ignore_label = -1;
-  Tensor weights = {};  ///< one per class, on the host
+  double threshold = 0.6;     ///< pixels whose own class is less likely than this are kept …
+  int64_t min_keep = 256;     ///< … and the least likely ones of each image up to this many
+  int64_t ignore_label = -1;  ///< in u8, -1 is 255
+  Tensor weights = {};        ///< one per class, on the host
 };
 
 /// Cross entropy of the hard pixels of each image (online hard example mining, Shrivastava et al. 2016): those with

@@ -1,8 +1,9 @@
 // split_and_load, split_load_kwargs, tuple_map: from a batch to one share per device.
 //
 // Anything nested of tuples, pairs, vectors, arrays, maps, optionals and structs (see Fields) is split leaf by leaf;
-// the containers stay what they are. Tensors and host arrays (vectors of numbers) are cut along the batch axis; other
-// values go to every device as they are. Sizes follow numpy.array_split: 10 over 4 gives 3, 3, 2, 2.
+// the containers stay what they are. Tensors and host arrays (vectors of numbers or texts) are cut along the batch
+// axis; numbers, texts and other plain values go to every device as they are. Sizes follow numpy.array_split: 10 over 4
+// gives 3, 3, 2, 2.
 #pragma once
 
 #include <array>
@@ -12,6 +13,10 @@
 
 #include "weft/tensor/per_device.h"
 #include "weft/tensor/tensor.h"
+
+namespace weft::data {
+struct Batch;
+}
 
 namespace weft::parallel {
 
@@ -36,6 +41,13 @@ struct Replicate {
 /// Tells the members of a struct: specialise with `static auto tie(Batch& b) { return std::tie(b.image, b.mask); }`.
 template <class T>
 struct Fields;
+template <>
+struct Fields<data::Batch> {
+  template <class Batch>
+  static auto tie(Batch& b) {
+    return std::tie(b.image, b.labels, b.names);
+  }
+};
 
 /// Sizes of the shares of `batch` samples. Throws ShapeError on an uneven split where options.even_split asks for an
 /// even one; `shape` and `devices` are for the text.

@@ -9,6 +9,10 @@ namespace weft::parallel::detail {
 /// Rule<T>: the type of a share of T, and split(value, splitter, path) -> one share per device.
 template <class T, class = void>
 struct Rule {
+  // A struct may hold a batch, and a batch that went whole to every device would be trained on as often.
+  static_assert(std::is_trivially_copyable_v<T> || std::is_same_v<T, std::string>,
+                "split_and_load: what is this struct made of? Specialise weft::parallel::Fields for it and tie its "
+                "members; tie none, std::tie(), if every device gets it whole");
   using Result = T;
   static std::vector<T> split(const T& value, Splitter& splitter, const std::string&) {
     return std::vector<T>(splitter.count(), value);
@@ -52,9 +56,11 @@ struct Rule<PerDevice<T>> {
   }
 };
 
-/// Host arrays: samples along the vector.
+/// Host arrays: samples along the vector, numbers or texts.
 template <class T>
-struct Rule<std::vector<T>, std::enable_if_t<std::is_arithmetic_v<T>>> {
+inline constexpr bool is_sample = std::is_arithmetic_v<T> || std::is_same_v<T, std::string>;
+template <class T>
+struct Rule<std::vector<T>, std::enable_if_t<is_sample<T>>> {
   using Result = std::vector<T>;
   static std::vector<Result> split(const std::vector<T>& values, Splitter& splitter, const std::string& path) {
     const auto batch = static_cast<int64_t>(values.size());
@@ -109,7 +115,7 @@ struct Rule<std::pair<A, B>> {
 };
 
 template <class T>
-struct Rule<std::vector<T>, std::enable_if_t<!std::is_arithmetic_v<T>>> {
+struct Rule<std::vector<T>, std::enable_if_t<!is_sample<T>>> {
   using Result = std::vector<SplitResult<T>>;
   static std::vector<Result> split(const std::vector<T>& values, Splitter& splitter, const std::string& path) {
     std::vector<Result> shares(splitter.count());
@@ -166,7 +172,8 @@ struct Rule<Map<K, V, Rest...>> {
   }
 };
 
-/// Structs that say what they consist of. Members keep their types, so markers are not allowed in them.
+/// Structs that say what they consist of. Members keep their types, so markers are not allowed in them; a tensor that
+/// is undefined stays so.
 template <class T>
 struct Rule<T, std::void_t<decltype(Fields<T>::tie(std::declval<T&>()))>> {
   using Result = T;
@@ -184,6 +191,8 @@ struct Rule<T, std::void_t<decltype(Fields<T>::tie(std::declval<T&>()))>> {
                             std::index_sequence<I...>) {
     const auto one = [&](auto index) {
       constexpr size_t k = decltype(index)::value;
+      if constexpr (std::is_same_v<std::tuple_element_t<k, Members>, Tensor&>)
+        if (!std::get<k>(members).defined()) return;
       auto parts = split_nest(std::get<k>(members), splitter, path + "[" + std::to_string(k) + "]");
       for (size_t i = 0; i < shares.size(); ++i) std::get<k>(Fields<T>::tie(shares[i])) = std::move(parts[i]);
     };

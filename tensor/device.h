@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,7 @@ struct Device {
 
 /// "cuda:1"
 std::string to_string(Device device);
+std::ostream& operator<<(std::ostream& out, Device device);
 
 /// A queue of work on one device. Id 0 is the device's default stream, created by weft: never CUDA's legacy stream.
 /// CPU streams run inline: work is done when the call returns.

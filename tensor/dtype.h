@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <type_traits>
 
@@ -23,6 +24,7 @@ WEFT_INLINE constexpr bool is_floating(DType t) { return t <= DType::bf16; }
 /// "float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool".
 const char* name_of(DType t);
 std::string to_string(DType t);
+std::ostream& operator<<(std::ostream& out, DType t);
 
 /// The type in which two operands meet: floating wins over integer wins over bool, then the wider one;
 /// f16 with bf16 gives f32, u8 with a signed type the signed type. As in PyTorch for tensors of rank >= 1.

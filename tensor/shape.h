@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <iosfwd>
 #include <span>
 #include <string>
 
@@ -49,6 +50,7 @@ using Strides = Dims;
 
 /// "[2, 3]"
 std::string to_string(const Dims& dims);
+std::ostream& operator<<(std::ostream& out, const Dims& dims);
 
 /// How a tensor's elements lie in memory. channels_last: logical [N, C, d1, …] with C fastest (N, H, W, C in memory);
 /// below rank 3 it is the same as row_major.

@@ -4,6 +4,7 @@
 // declares what another layer implements. Everything else, and weft::ops, never records.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <iosfwd>
 #include <optional>
@@ -104,6 +105,9 @@ class Tensor {
   bool requires_grad() const { return static_cast<bool>(impl().slot); }
   /// The same values without history.
   Tensor detach() const;
+  /// From now on `hook` sees each gradient by this tensor, once it is complete, in the thread that computes it; what it
+  /// returns, if defined, takes the gradient's place. AutogradError on a tensor that is not tracked.
+  void register_hook(std::function<Tensor(const Tensor& gradient)> hook) const;
   void backward() const;
   void backward(const BackwardOptions& options) const;
 

@@ -14,6 +14,8 @@ namespace weft {
 
 namespace {
 
+constinit std::atomic<bool> tf32{false};
+constinit std::atomic<bool> nondeterministic{false};
 constinit std::atomic<int> plans{1};
 constinit std::atomic<uint64_t> epoch{0};
 
@@ -38,6 +40,11 @@ void keep(std::string question, std::string answer) {
 }
 
 }  // namespace
+
+bool allow_tf32() noexcept { return tf32.load(std::memory_order_relaxed); }
+void set_allow_tf32(bool allow) noexcept { tf32.store(allow, std::memory_order_relaxed); }
+bool nondeterministic_convolution() noexcept { return nondeterministic.load(std::memory_order_relaxed); }
+void set_nondeterministic_convolution(bool allow) noexcept { nondeterministic.store(allow, std::memory_order_relaxed); }
 
 void set_timed_plans(int count) {
   WEFT_CHECK(Error, count >= 1, "set_timed_plans: ", count, " plans; 1 is to time none");

@@ -1,11 +1,23 @@
-// Tuning: where a library knows several ways to compute an operation on a device, they are timed there at first use
-// and the fastest is kept. So it is with convolutions on CUDA devices; elsewhere nothing happens.
+// Tuning: how fast against how exact. All settings are for all threads; what is running is not affected.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 namespace weft {
+
+/// Whether products and convolutions of f32 on CUDA may use TF32 (10 bits of mantissa): several times faster. Off at
+/// first. PyTorch: torch.backends.cuda.matmul.allow_tf32, off, and cudnn.allow_tf32, on.
+bool allow_tf32() noexcept;
+void set_allow_tf32(bool allow) noexcept;
+
+/// Whether convolutions on CUDA may use engines whose sums come in another order each time: faster gradients in f64,
+/// but no two runs are alike. Off at first. PyTorch: torch.use_deterministic_algorithms.
+bool nondeterministic_convolution() noexcept;
+void set_nondeterministic_convolution(bool allow) noexcept;
+
+// Where a library knows several ways to compute an operation on a device, they are timed there at first use and the
+// fastest is kept. So it is with convolutions on CUDA devices; elsewhere nothing happens.
 
 /// How many ways are timed: those that the library recommends most, and of them only such as keep weft's promises (the
 /// same bits every time, f32 in f32). 1, at first: none is timed, the library's first is taken. Cards of one kind

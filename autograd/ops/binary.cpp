@@ -112,13 +112,6 @@ Tensor record_remainder(const Tensor& a, const Tensor& b, const Tensor& c) {
 
 bool unchanged(const Tensor& a, const Tensor& b) { return a.dtype() == b.dtype() && a.shape() == b.shape(); }
 
-// x as the number finds it.
-Tensor meeting(const Tensor& x, Scalar number) {
-  if (is_floating(x.dtype())) return x;
-  if (number.floating) return to(x, DType::f32);
-  return x.dtype() == DType::boolean ? to(x, DType::i64) : x;
-}
-
 }  // namespace
 
 Tensor add(const Tensor& a, const Tensor& b) {
@@ -179,24 +172,5 @@ WEFT_COMPARE_OPS(WEFT_DEFINE)
   Tensor name(const Tensor& x) { return ops::name(x); }
 WEFT_TEST_OPS(WEFT_DEFINE)
 #undef WEFT_DEFINE
-
-Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
-Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
-Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
-Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
-Tensor operator-(const Tensor& x) { return neg(x); }
-
-Tensor operator+(const Tensor& x, Scalar n) { return unary(UnaryOp::shift, meeting(x, n), n.value); }
-Tensor operator-(const Tensor& x, Scalar n) { return unary(UnaryOp::shift, meeting(x, n), -n.value); }
-Tensor operator*(const Tensor& x, Scalar n) { return unary(UnaryOp::scale, meeting(x, n), n.value); }
-Tensor operator/(const Tensor& x, Scalar n) {
-  return unary(UnaryOp::divide_by, is_floating(x.dtype()) ? x : to(x, DType::f32), n.value);
-}
-Tensor operator+(Scalar n, const Tensor& x) { return x + n; }
-Tensor operator-(Scalar n, const Tensor& x) { return unary(UnaryOp::subtract_from, meeting(x, n), n.value); }
-Tensor operator*(Scalar n, const Tensor& x) { return x * n; }
-Tensor operator/(Scalar n, const Tensor& x) {
-  return unary(UnaryOp::divide_into, is_floating(x.dtype()) ? x : to(x, DType::f32), n.value);
-}
 
 }  // namespace weft

@@ -11,7 +11,7 @@ enum class LossReduction : uint8_t { mean, sum, none };
 
 struct CrossEntropyOptions {
   int64_t axis = 1;           ///< of the classes
-  int64_t ignore_label = -1;  ///< positions with this label count for nothing
+  int64_t ignore_label = -1;  ///< positions with this label count for nothing; in u8, -1 is 255
   Tensor weights = {};        ///< one per class, [C]; no gradient is taken by them
   LossReduction reduction = LossReduction::mean;
   double label_smoothing = 0;  ///< in [0, 1]: this much of a label is spread evenly over all classes

@@ -7,7 +7,7 @@ namespace weft {
 
 struct DiceLossOptions {
   double smooth = 1;          ///< added to both sides of the ratio, so that a class that is absent is no 0 / 0
-  int64_t ignore_label = -1;  ///< positions with this label count for nothing
+  int64_t ignore_label = -1;  ///< positions with this label count for nothing; in u8, -1 is 255
   LossReduction reduction = LossReduction::mean;
 };
 

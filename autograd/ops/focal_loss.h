@@ -8,7 +8,7 @@ namespace weft {
 struct FocalLossOptions {
   double gamma = 2;           ///< how much positions that are right already are held back; 0: cross entropy
   int64_t axis = 1;           ///< of the classes
-  int64_t ignore_label = -1;  ///< positions with this label count for nothing
+  int64_t ignore_label = -1;  ///< positions with this label count for nothing; in u8, -1 is 255
   Tensor weights = {};        ///< one per class, [C]: the alpha of the paper; no gradient is taken by them
   LossReduction reduction = LossReduction::mean;
 };

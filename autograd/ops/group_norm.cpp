@@ -2,6 +2,7 @@
 //   dbeta = sum dy,   dgamma = sum dy xh,   dx = r (u - mean(u) - xh mean(u xh)),   means over a group
 // While the backward pass is recorded, all of it is composed of recorded operations, mean and r too.
 #include "weft/autograd/ops/group_norm.h"
+#include "weft/autograd/autocast.h"
 
 #include "weft/autograd/ops/binary.h"
 #include "weft/autograd/ops/reduce.h"
@@ -90,11 +91,11 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const Tensor& gamma,
   for (const Tensor* v : {&gamma, &beta})
     WEFT_CHECK(ShapeError, !v->defined() || v->shape() == normalized, "layer_norm: gamma or beta has shape ",
                v->shape(), "; it must be ", normalized);
-  return run(x, gamma, beta, eps, {"layer_norm", rows, 1, elements, 1});
+  return run(autograd::in_full(x), gamma, beta, eps, {"layer_norm", rows, 1, elements, 1});
 }
 
 Tensor group_norm(const Tensor& x, int64_t groups, const Tensor& gamma, const Tensor& beta, double eps) {
-  return run(x, gamma, beta, eps, channel_rows("group_norm", x, groups));
+  return run(autograd::in_full(x), gamma, beta, eps, channel_rows("group_norm", x, groups));
 }
 
 Tensor instance_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) {

@@ -7,7 +7,7 @@ namespace weft {
 
 struct NllLossOptions {
   int64_t axis = 1;           ///< of the classes
-  int64_t ignore_label = -1;  ///< positions with this label count for nothing
+  int64_t ignore_label = -1;  ///< positions with this label count for nothing; in u8, -1 is 255
   Tensor weights = {};        ///< one per class, [C]; no gradient is taken by them
   LossReduction reduction = LossReduction::mean;
 };

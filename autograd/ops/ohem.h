@@ -6,10 +6,10 @@
 namespace weft {
 
 struct OhemOptions {
-  double threshold = 0.6;  ///< positions whose label has at most this probability are hard
-  int64_t min_keep = 256;  ///< but at least this many of each image are kept, those of the largest loss
-  int64_t axis = 1;        ///< of the classes
-  int64_t ignore_label = -1;
+  double threshold = 0.6;     ///< positions whose label has at most this probability are hard
+  int64_t min_keep = 256;     ///< but at least this many of each image are kept, those of the largest loss
+  int64_t axis = 1;           ///< of the classes
+  int64_t ignore_label = -1;  ///< in u8, -1 is 255
 };
 
 /// logits [N, C, d…], labels [N, d…] of i64, i32 or u8 -> labels of the same shape and dtype, in which the positions

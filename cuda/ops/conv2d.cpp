@@ -10,6 +10,7 @@
 #include "weft/cuda/workspace.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/unary.h"
+#include "weft/tensor/tuning.h"
 
 namespace weft::cuda {
 

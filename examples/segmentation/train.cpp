@@ -208,7 +208,7 @@ class Training {
     if (scaler_.enabled()) checkpoint.put("scaler", scaler_.state());
     checkpoint.put("epoch", loader_position_.epoch).put("batch", loader_position_.batch);
     checkpoint.put("samples", static_cast<int64_t>(training_.size()));
-    checkpoint.put("best", tensor<double>(best_, "cpu")).put("log", text_to_bytes(log_->table()));
+    checkpoint.put("best", best_).put("log", text_to_bytes(log_->table()));
     std::string names;
     for (const std::string& label : training_.classes()) names += label + "\n";
     checkpoint.put_text("settings", settings_).put_text("classes", names);
@@ -225,7 +225,7 @@ class Training {
     trainer_.load_state(checkpoint.tensors("trainer"));
     weights.commit();
     default_generator() = checkpoint.generator("generator");
-    best_ = checkpoint.tensor("best").item<double>();
+    best_ = checkpoint.real("best");
     loader_.seek({checkpoint.number("epoch"), checkpoint.number("batch")});
   }
 

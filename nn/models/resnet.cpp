@@ -132,8 +132,8 @@ void ResNet::add_stage(nn::Sequential& stage, int blocks, int64_t width, int64_t
 
 Features ResNet::forward(const Tensor& x) const {
   const Tensor stem = max_pool2d((*bn1_)((*conv1_)(x)), {.kernel = 3, .stride = 2, .padding = 1});  // a quarter
-  const Tensor c3 = layer3_(layer2_(layer1_(stem)));
-  return {c3, layer4_(c3)};
+  const Tensor c1 = layer1_(stem), c2 = layer2_(c1), c3 = layer3_(c2);
+  return {c1, c2, c3, layer4_(c3)};
 }
 
 void ResNet::list_members(nn::MemberList& list) {

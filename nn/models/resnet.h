@@ -20,9 +20,11 @@ struct ResNetOptions {
   bool zero_last_gamma = false;  ///< residual branches start as zero
 };
 
-/// What a segmentation head reads: the results of the last two stages.
+/// The results of the four stages, [N, channels, H / s, W / s], rounded up, of which heads and decoders read what they
+/// need. Channels: channels(1) … channels(4).
 struct Features {
-  Tensor c3, c4;  ///< dilated: [N, channels3, H / 8, W / 8] and [N, channels4, H / 8, W / 8], rounded up
+  Tensor c1, c2;  ///< s = 4 and 8
+  Tensor c3, c4;  ///< s = 8 and 8 where dilated, else 16 and 32
 };
 
 /// Two 3x3 convolutions (depths 18, 34), or 1x1, 3x3, 1x1 to four times the width, and what enters added to what comes
@@ -56,8 +58,8 @@ class ResNet : public nn::Module {
   explicit ResNet(const ResNetOptions& options = {});
   /// x [N, 3, H, W]
   Features forward(const Tensor& x) const;
-  int64_t channels3() const { return channels4_ / 2; }
-  int64_t channels4() const { return channels4_; }
+  /// Of the result of stage 1 … 4.
+  int64_t channels(int stage) const { return channels4_ >> (4 - stage); }
   std::string describe() const override { return "ResNet-" + std::to_string(options_.depth); }
   void list_members(nn::MemberList& list) override;
 

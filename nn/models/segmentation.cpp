@@ -51,8 +51,8 @@ SegmentationHead segmentation_head(const std::string& name) {
 
 SegmentationNet::SegmentationNet(const SegmentationNetOptions& options) : backbone(options.backbone) {
   const bool sync = options.backbone.sync;
-  classifier = make_head(options.head, backbone.channels4(), options.classes, sync);
-  if (options.aux) aux_classifier = std::make_unique<FCNHead>(backbone.channels3(), options.classes, sync);
+  classifier = make_head(options.head, backbone.channels(4), options.classes, sync);
+  if (options.aux) aux_classifier = std::make_unique<FCNHead>(backbone.channels(3), options.classes, sync);
 }
 
 std::tuple<Tensor, Tensor> SegmentationNet::forward(const Tensor& x) const {

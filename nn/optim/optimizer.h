@@ -66,7 +66,7 @@ struct SGDOptions {
 class SGD final : public Optimizer {
  public:
   /// Throws Error on a negative number, or nesterov without momentum.
-  explicit SGD(const SGDOptions& options);
+  explicit SGD(const SGDOptions& options = {});
   std::unique_ptr<Optimizer> clone() const override { return std::make_unique<SGD>(*this); }
   std::vector<std::string> state_names() const override;
   void apply(std::span<const Update> updates, int64_t step, double scale, const Tensor& gate = {}) const override;
@@ -86,7 +86,7 @@ struct AdamOptions {
 class Adam : public Optimizer {
  public:
   /// Decay is added to the gradient. Throws Error on betas outside [0, 1) or negative numbers.
-  explicit Adam(const AdamOptions& options) : Adam(options, false) {}
+  explicit Adam(const AdamOptions& options = {}) : Adam(options, false) {}
   std::unique_ptr<Optimizer> clone() const override { return std::make_unique<Adam>(*this); }
   std::vector<std::string> state_names() const override { return {"mean", "square"}; }
   void apply(std::span<const Update> updates, int64_t step, double scale, const Tensor& gate = {}) const override;
@@ -99,10 +99,17 @@ class Adam : public Optimizer {
   bool decoupled_;
 };
 
-/// Adam whose decay shrinks the value directly.
+struct AdamWOptions {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0.01;
+};
+
+/// Adam whose decay shrinks the value directly. https://arxiv.org/abs/1711.05101
 class AdamW final : public Adam {
  public:
-  explicit AdamW(const AdamOptions& options) : Adam(options, true) {}
+  explicit AdamW(const AdamWOptions& o = {}) : Adam({o.lr, o.beta1, o.beta2, o.eps, o.weight_decay}, true) {}
   std::unique_ptr<Optimizer> clone() const override { return std::make_unique<AdamW>(*this); }
 };
 
@@ -118,7 +125,7 @@ struct RMSpropOptions {
 class RMSprop final : public Optimizer {
  public:
   /// Throws Error on alpha outside [0, 1) or negative numbers.
-  explicit RMSprop(const RMSpropOptions& options);
+  explicit RMSprop(const RMSpropOptions& options = {});
   std::unique_ptr<Optimizer> clone() const override { return std::make_unique<RMSprop>(*this); }
   std::vector<std::string> state_names() const override;
   void apply(std::span<const Update> updates, int64_t step, double scale, const Tensor& gate = {}) const override;

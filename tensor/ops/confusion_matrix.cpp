@@ -1,5 +1,6 @@
 #include "weft/tensor/ops/confusion_matrix.h"
 
+#include "weft/tensor/labels.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
@@ -33,14 +34,15 @@ Tensor confusion_matrix(const Tensor& predictions, const Tensor& labels, int64_t
   if (labels.numel() == 0) return zeros({classes, classes}, options);
   const Tensor counts = empty({classes, classes}, options);
   const Tensor p = contiguous(predictions), l = contiguous(labels);
+  const int64_t ignored = ignored_label(ignore_label, labels.dtype(), classes);
   int64_t bad = labels.numel();
   profile_work(confusion_matrix_kernel, p, l, counts);
-  confusion_matrix_kernel({p.dtype(), l.dtype(), l.numel(), classes, ignore_label, p.raw(), l.raw(),
-                           counts.data<int64_t>(), labels.device().is_cpu() ? &bad : nullptr},
+  confusion_matrix_kernel({p.dtype(), l.dtype(), l.numel(), classes, ignored, p.raw(), l.raw(), counts.data<int64_t>(),
+                           labels.device().is_cpu() ? &bad : nullptr},
                           current_stream(labels.device()));
   WEFT_CHECK(IndexError, bad == labels.numel(), "confusion_matrix: label ", integer_at(l.raw(), l.dtype(), bad),
              " and prediction ", integer_at(p.raw(), p.dtype(), bad), " at flat position ", bad, " are not both of ",
-             classes, " classes; classes are 0 … ", classes - 1, ", or the label is the ignored ", ignore_label);
+             classes, " classes; classes are 0 … ", classes - 1, ", or the label is the ignored ", ignored);
   return counts;
 }
 

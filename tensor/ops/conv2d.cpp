@@ -7,6 +7,7 @@
 #include "weft/tensor/ops/view.h"
 #include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
+#include "weft/tensor/tuning.h"
 
 namespace weft {
 

@@ -1,5 +1,6 @@
 #include "weft/tensor/ops/cross_entropy.h"
 
+#include "weft/tensor/labels.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/geometry.h"
 #include "weft/tensor/ops/work.h"
@@ -63,7 +64,7 @@ Prepared prepare(const Tensor& logits, const Tensor& labels, const Tensor& weigh
              .positions = labels.numel()};
   const AxisSplit split = split_at(p.logits, axis);
   p.input = {logits.dtype(), type,           split.outer,
-             split.n,        split.inner,    settings.ignore_label,
+             split.n,        split.inner,    ignored_label(settings.ignore_label, type, classes),
              p.logits.raw(), p.labels.raw(), p.weights.defined() ? p.weights.raw() : nullptr};
   return p;
 }

@@ -67,7 +67,7 @@ extern Kernel<CrossEntropySecondArgs> cross_entropy_second_kernel;
 namespace ops {
 struct CrossEntropySettings {
   int64_t axis = 1;           ///< of the classes
-  int64_t ignore_label = -1;  ///< positions with this label do not count
+  int64_t ignore_label = -1;  ///< positions with this label do not count; in u8, -1 is 255
 };
 /// What the forward pass gives, of the compute dtype: log_sum and loss have the labels' shape, the others are scalars.
 template <class T>

@@ -6,17 +6,11 @@
 #include "weft/tensor/ops/view.h"
 #include "weft/tensor/ops/work.h"
 #include "weft/tensor/tensor.h"
+#include "weft/tensor/tuning.h"
 
 namespace weft {
 
 WEFT_KERNEL(MatmulArgs, matmul_kernel);
-
-namespace {
-constinit std::atomic<bool> tf32{false};
-}  // namespace
-
-bool allow_tf32() noexcept { return tf32.load(std::memory_order_relaxed); }
-void set_allow_tf32(bool allow) noexcept { tf32.store(allow, std::memory_order_relaxed); }
 
 namespace ops {
 namespace {

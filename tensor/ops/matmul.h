@@ -23,10 +23,6 @@ struct MatmulArgs {
 };
 extern Kernel<MatmulArgs> matmul_kernel;
 
-/// Whether products and convolutions of f32 on CUDA may use TF32 (10 bits of mantissa). Off at first; for all threads.
-bool allow_tf32() noexcept;
-void set_allow_tf32(bool allow) noexcept;
-
 namespace ops {
 /// [..., M, K] x [..., K, N] -> [..., M, N], row-major; leading extents broadcast. A vector counts as [1, K] on the
 /// left and as [K, 1] on the right, and the result loses that extent. Operands of one floating dtype, in any layout:

@@ -188,7 +188,7 @@ TEST_CASE("backward: hooks see the complete gradient once and may replace it") {
   int calls = 0;
   const Tensor y = recorded([&] {
     const Tensor a = x * x;
-    autograd::as_node(a.impl().slot)->add_hook(0, [&](const Tensor& da) {
+    a.register_hook([&](const Tensor& da) {
       ++calls;
       CHECK(da.item<float>() == 5);  // from both uses
       return da * tensor({10.f});
@@ -198,9 +198,11 @@ TEST_CASE("backward: hooks see the complete gradient once and may replace it") {
   y.backward();
   CHECK(calls == 1);
   CHECK(grad_of(x) == Floats{300});
-  autograd::as_node(x.impl().slot)->add_hook(0, [](const Tensor& dx) { return dx * tensor({-1.f}); });
+  x.register_hook([](const Tensor& dx) { return dx * tensor({-1.f}); });
   recorded([&] { return x + x; }).backward();
   CHECK(grad_of(x) == Floats{-2});
+  CHECK(throws<AutogradError>("register_hook: a tensor of shape [1] on cpu:0 is not tracked; …",
+                              [&] { ones({1}).register_hook([](const Tensor&) { return Tensor(); }); }) == "");
 }
 
 TEST_CASE("grad: captures what is asked for and stores nothing") {

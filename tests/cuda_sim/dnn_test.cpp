@@ -14,6 +14,7 @@
 #include "weft/cuda/leased.h"
 #include "weft/cuda/options.h"
 #include "weft/tensor/error.h"
+#include "weft/tensor/tuning.h"
 
 using namespace weft;
 using test::fresh_devices;
@@ -170,9 +171,9 @@ TEST_CASE("cuDNN: TF32 and nondeterministic engines run where they are allowed")
   for (double& x : sums.x) x += 0.1;
   const auto once = convolution(sums, stream0);
   CHECK(convolution(sums, stream0) == once);
-  cuda::set_nondeterministic_convolution(true);
+  set_nondeterministic_convolution(true);
   CHECK(convolution(sums, stream0) != convolution(sums, stream0));
-  cuda::set_nondeterministic_convolution(false);
+  set_nondeterministic_convolution(false);
   CHECK(convolution(sums, stream0) == once);
 }
 

@@ -22,7 +22,7 @@ Checkpoint some_checkpoint() {
   generator.set_calls(12);
   Checkpoint c;
   c.put("model", NamedTensors{{"w", tensor({1.f, 2.f})}, {"b", tensor({0.5})}});
-  c.put("step", int64_t{1} << 40).put("generator", generator).put("order", tensor<int64_t>({2, 0, 1}));
+  c.put("step", int64_t{1} << 40).put("best", 0.73).put("generator", generator).put("order", tensor<int64_t>({2, 0, 1}));
   c.put_text("note", "a \"quoted\" line\n");
   return c;
 }
@@ -111,6 +111,7 @@ TEST_SUITE("nn/checkpoint") {
     save_checkpoint(some_checkpoint(), folder / "c");
     const Checkpoint c = load_checkpoint(folder / "c");
     CHECK(c.number("step") == int64_t{1} << 40);
+    CHECK(c.real("best") == 0.73);
     CHECK(c.tensors("model").size() == 2);
     CHECK(c.tensor("order").to_vector<int64_t>() == std::vector<int64_t>{2, 0, 1});
     CHECK(c.generator("generator").seed() == 0xfedcba9876543210u);
@@ -120,9 +121,11 @@ TEST_SUITE("nn/checkpoint") {
     CHECK_FALSE(c.has("mode"));
     CHECK_THROWS_WITH_AS(
         c.number("epoch"),
-        "Checkpoint: there is no part 'epoch' that is one tensor; there are: generator model note order step",
+        "Checkpoint: there is no part 'epoch' that is one tensor; there are: best generator model note order step",
         CheckpointError);
     CHECK_THROWS_AS(c.number("order"), CheckpointError);
+    CHECK_THROWS_AS(c.number("best"), CheckpointError);
+    CHECK_THROWS_AS(c.real("step"), CheckpointError);
     CHECK_THROWS_AS(c.generator("note"), CheckpointError);
     CHECK_THROWS_AS(c.text("model"), CheckpointError);
     CHECK_THROWS_AS(Checkpoint(c).put("step", int64_t{1}), Error);

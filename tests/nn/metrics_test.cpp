@@ -6,6 +6,8 @@
 
 #include "tests/support/array.h"
 #include "tests/support/hooks.h"
+#include "weft/autograd/ops/nll_loss.h"
+#include "weft/autograd/ops/ohem.h"
 #include "weft/tensor/tensor.h"
 
 using namespace weft;
@@ -68,6 +70,18 @@ TEST_SUITE("nn/metrics") {
     CHECK(parts.confusion().to_vector<int64_t>() == naive);
     parts.reset();
     CHECK(parts.pixel_accuracy() == 0);
+  }
+
+  TEST_CASE("labels of u8 hold the ignored -1 as 255: metrics and losses") {
+    const Tensor wide = tensor<int64_t>({1, -1, 0}), bytes = tensor({uint8_t{1}, uint8_t{255}, uint8_t{0}});
+    const Tensor scores = tensor({{0.f, 1.f}, {2.f, 1.f}, {1.f, 3.f}});
+    nn::AccuracyMetric a, b;
+    a.update(scores, wide);
+    b.update(scores, bytes);
+    CHECK(a.value() == 0.5);
+    CHECK(b.value() == 0.5);
+    CHECK(nll_loss(scores, wide).item<float>() == nll_loss(scores, bytes).item<float>());
+    CHECK(ohem_labels(scores, bytes, {.threshold = 1}).to_vector<int64_t>() == std::vector<int64_t>{1, 255, 0});
   }
 
   TEST_CASE("a class out of range: an error, and nothing is counted") {

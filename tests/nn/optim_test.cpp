@@ -58,8 +58,8 @@ TEST_SUITE("nn/optim") {
 
   TEST_CASE("Adam and AdamW") {
     for (const bool decoupled : {false, true}) {
-      const AdamOptions options{.lr = 0.02, .weight_decay = 0.1};
-      const auto found = decoupled ? run(AdamW(options)) : run(Adam(options));
+      const auto found =
+          decoupled ? run(AdamW({.lr = 0.02, .weight_decay = 0.1})) : run(Adam({.lr = 0.02, .weight_decay = 0.1}));
       check_against(found, [&](int64_t i) {
         double w = 0.1 * static_cast<double>(i), m = 0, v = 0;
         for (int step = 1; step <= 20; ++step) {
@@ -72,6 +72,14 @@ TEST_SUITE("nn/optim") {
         return w;
       });
     }
+  }
+
+  TEST_CASE("what is not said is as PyTorch has it") {
+    CHECK(SGD().learning_rate() == 0.01);
+    CHECK(Adam().learning_rate() == 1e-3);
+    CHECK(RMSprop().learning_rate() == 0.01);
+    CHECK(run(AdamW()) == run(AdamW({.lr = 1e-3, .weight_decay = 0.01})));
+    CHECK(run(AdamW()) != run(AdamW({.weight_decay = 0})));
   }
 
   TEST_CASE("RMSprop") {

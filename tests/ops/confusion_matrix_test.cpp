@@ -42,6 +42,8 @@ OP_TABLE(confusion_matrix) {
       .row("predictions of i64, labels of u8",
            {classes({30}, 4).dtype(DType::i64), input({30}).integers(0, 3).untracked().dtype(DType::u8)}, with(4, 255),
            naive(4, 255), counted)
+      .row("labels of u8, -1", {classes({4}, 4), input({4}).values({1, 255, 0, 3}).untracked().dtype(DType::u8)},
+           with(4, -1), naive(4, 255), counted)
       .row("nothing", {classes({0}, 4), classes({0}, 4)}, with(4, -1), naive(4, -1), counted)
       .none(Cell::gradient, "counts have none")
       .none(Cell::second_gradient, "counts have none")

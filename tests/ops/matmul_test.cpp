@@ -10,6 +10,7 @@
 #include "weft/autograd/ops/matmul.h"
 #include "weft/autograd/record.h"
 #include "weft/tensor/threads.h"
+#include "weft/tensor/tuning.h"
 
 using namespace weft;
 using namespace weft::test;

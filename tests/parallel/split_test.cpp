@@ -4,6 +4,7 @@
 
 #include "tests/parallel/devices.h"
 #include "tests/support/text_of.h"
+#include "weft/nn/data/sample.h"
 #include "weft/weft.h"
 
 using namespace weft;
@@ -100,6 +101,17 @@ TEST_SUITE("parallel/split") {
     CHECK(shares[0].image.shape() == Shape{2, 3});
     CHECK(shares[1].mask.device() == device_here(1));
     CHECK(shares[1].epoch == 7);
+  }
+
+  TEST_CASE("a batch of the loader is cut, its names too; labels may be missing") {
+    data::Batch batch{zeros({3, 1, 2, 2}), zeros({3, 2, 2}, {.dtype = DType::u8}), {"a", "b", "c"}};
+    const auto shares = split_and_load(batch, devices_here(2), 0, false);
+    CHECK(shares[0].image.shape() == Shape{2, 1, 2, 2});
+    CHECK(shares[1].labels.shape() == Shape{1, 2, 2});
+    CHECK(shares[0].names == std::vector<std::string>{"a", "b"});
+    CHECK(shares[1].names == std::vector<std::string>{"c"});
+    batch.labels = Tensor();
+    CHECK_FALSE(split_and_load(batch, devices_here(2), 0, false)[1].labels.defined());
   }
 
   TEST_CASE("markers: an axis of its own, the whole, already sharded") {

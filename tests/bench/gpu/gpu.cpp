@@ -14,6 +14,7 @@
 #include "weft/nn/models/segmentation.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/matmul.h"
+#include "weft/tensor/tuning.h"
 #include "weft/weft.h"
 
 using namespace weft;
@@ -336,7 +337,7 @@ struct Classifier : nn::Module {
   models::ResNet body;
   nn::Linear fc;
   WEFT_MEMBERS(body, fc)
-  explicit Classifier(const models::ResNetOptions& options) : body(options), fc(body.channels4(), 1000) {}
+  explicit Classifier(const models::ResNetOptions& options) : body(options), fc(body.channels(4), 1000) {}
   std::tuple<Tensor, Tensor> forward(const Tensor& x) const {
     return {fc(global_avg_pool2d(body.forward(x).c4).flatten(1)), Tensor()};
   }

@@ -88,7 +88,12 @@ TEST_CASE("resnet: an eighth of the resolution when dilated, else a sixteenth an
     CHECK(plain.c3.shape() == Shape{1, 256, 5, 3});
     CHECK(plain.c4.shape() == Shape{1, 512, 3, 2});
   }
-  const Features bottleneck = ResNet({.depth = 50}).forward(x);
+  const ResNet deep({.depth = 50});
+  const Features bottleneck = deep.forward(x);
+  CHECK(bottleneck.c1.shape() == Shape{1, 256, 17, 10});
+  CHECK(bottleneck.c2.shape() == Shape{1, 512, 9, 5});
+  const Tensor* all[] = {&bottleneck.c1, &bottleneck.c2, &bottleneck.c3, &bottleneck.c4};
+  for (int stage = 1; stage <= 4; ++stage) CHECK(all[stage - 1]->size(1) == deep.channels(stage));
   CHECK(bottleneck.c3.shape() == Shape{1, 1024, 9, 5});
   CHECK(bottleneck.c4.shape() == Shape{1, 2048, 9, 5});
 }
