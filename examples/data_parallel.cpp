@@ -14,7 +14,7 @@ struct Net : nn::Module {
 int main() {
   const Tensor points = randn({512, 2});
   const Tensor radius = sum(square(points), {.axes = {1}});
-  const Tensor inside = (greater(radius, 0.5).to(DType::i64) * less(radius, 2).to(DType::i64));
+  const Tensor inside = logical_and(radius > 0.5, radius < 2).to(DType::i64);
 
   Net net;
   const std::vector<Device> devices{"cpu:0", "cpu:1"};  // or available_devices(): cuda:0, cuda:1, …
@@ -31,7 +31,7 @@ int main() {
     parallel::parallel_backward(losses);
     trainer.step();  // sums the gradients of all devices, updates all copies alike
   }
-  const Tensor right = equal(argmax(net.forward(points), 1), inside);
+  const Tensor right = argmax(net.forward(points), 1) == inside;
   std::printf("%s: %.0f %% right\n", net.describe().c_str(), 100 * mean(right.to(DType::f32)).item<float>());
   std::printf("%s", to_string(net).c_str());
 }

@@ -17,7 +17,7 @@ int main() {
       loss = mean(square(matmul(x, w) + b - y));
     }
     loss.backward();
-    w.add_(w.grad(), -0.3), b.add_(b.grad(), -0.3);
+    w -= 0.3 * w.grad(), b -= 0.3 * b.grad();
   }
   const float slope = w.item<float>(), offset = b.item<float>();
   std::printf("weft %s: y = %.3f x %+.3f\n", version(), slope, offset);

@@ -59,9 +59,22 @@ def build_embed(name, *settings):
     run(folder / "embed")
 
 
+def has_data():
+    return (prefix / options.libdir / "pkgconfig" / "weft-data.pc").exists()
+
+
 def find_package():
     shutil.rmtree(work / "find_package", ignore_errors=True)
     build_embed("find_package", f"-DCMAKE_PREFIX_PATH={prefix}")
+    if has_data():
+        probe = work / "components"
+        shutil.rmtree(probe, ignore_errors=True)
+        probe.mkdir()
+        (probe / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.24)\nproject(probe LANGUAGES CXX)\n"
+            "find_package(weft 0.1 REQUIRED COMPONENTS data)\nget_target_property(kind weft::data TYPE)\n")
+        run(options.cmake, "-S", probe, "-B", probe / "build", "-G", options.generator, f"-DCMAKE_PREFIX_PATH={prefix}",
+            f"-DCMAKE_CXX_COMPILER={options.compiler}")
 
 
 def pkg_config():
@@ -70,7 +83,7 @@ def pkg_config():
     program = work / "embed_by_pkg_config"
     run(options.compiler, EMBED / "main.cpp", *words, "-o", program)
     run(program)
-    if (prefix / options.libdir / "pkgconfig" / "weft-data.pc").exists():
+    if has_data():
         source = work / "data.cpp"
         source.write_text('#include <weft/nn/data/loader.h>\n#include <weft/nn/data/nifti.h>\n'
                           'int main() {\n  weft::data::write_png("dot.png", weft::data::Image{1, 1, 1, {7}});\n'
