@@ -3,10 +3,11 @@
 //
 //   data::Loader loader(files.size(), [&](size_t i, data::SampleRandom& random) { … return sample; }, {.batch = 8});
 //   for (int epoch = 0; epoch < epochs; ++epoch)
-//     while (auto batch = loader.next()) …
+//     for (data::Batch& batch : loader) …      // or while (auto batch = loader.next()) …
 #pragma once
 
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -47,6 +48,25 @@ class Loader {
   /// The next batch, or nothing once at the end of every epoch. If a sample fails, throws DataError
   /// `loader: sample 17 of epoch 2: …`; the call after that goes on with the next batch.
   std::optional<Batch> next();
+  /// What is left of the epoch, in a range-for; an error comes out of the loop.
+  class Iterator {
+   public:
+    explicit Iterator(Loader& loader) : loader_(&loader), batch_(loader.next()) {}
+    Batch& operator*() { return *batch_; }
+    Batch* operator->() { return &*batch_; }
+    Iterator& operator++() {
+      batch_ = loader_->next();
+      return *this;
+    }
+    bool operator==(std::default_sentinel_t) const { return !batch_; }
+
+   private:
+    Loader* loader_;
+    std::optional<Batch> batch_;
+  };
+  Iterator begin() { return Iterator(*this); }
+  std::default_sentinel_t end() const { return {}; }
+
   int64_t batches(int64_t epoch) const;
   /// Where next() stands: for a checkpoint.
   struct Position {

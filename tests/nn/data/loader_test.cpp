@@ -54,6 +54,18 @@ TEST_CASE("loader: the same batches whatever the number of workers and the prefe
   CHECK(all(other, 3) != expected);
 }
 
+TEST_CASE("loader: a range-for walks one epoch, or what is left of it") {
+  Loader by_next(10, numbered, {.batch = 4}), by_range(10, numbered, {.batch = 4});
+  const auto expected = all(by_next, 2);
+  CHECK(contents(*by_range.next()) == expected[0]);
+  std::vector<std::vector<float>> list{expected[0]};
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    for (const Batch& batch : by_range) list.push_back(contents(batch));
+    list.emplace_back();
+  }
+  CHECK(list == expected);
+}
+
 TEST_CASE("loader: every epoch has every sample once, in an order of its own") {
   Loader loader(23, numbered, {.batch = 4, .workers = 2});
   std::vector<std::vector<float>> orders;
