@@ -11,6 +11,7 @@
 #include "weft/cuda/wait.h"
 #include "weft/tensor/backend.h"
 #include "weft/tensor/error.h"
+#include "weft/tensor/untold.h"
 
 namespace weft::cuda {
 
@@ -127,10 +128,11 @@ void CudaBackend::out_of_memory(size_t bytes, const Context& context) {
 void CudaBackend::deallocate(void* data, size_t, Stream stream) noexcept {
   if (is_exiting()) return;
   try {
+    const weft::detail::UntoldScope untold;
     const DeviceScope scope(stream.device.index);
     check(cudaFreeAsync(data, native(stream)), "deallocate");
   } catch (const DeviceLost&) {
-    return;  // whoever used the device has been told, and its memory went with it
+    return;  // its memory went with it, and the next who uses the device is told
   } catch (const Error& error) {
     std::fprintf(stderr, "weft: %s\n", error.what());
   }
@@ -196,6 +198,7 @@ void CudaBackend::copy_pageable(void* destination, const void* source, size_t by
 void CudaBackend::destroy_event(void* event, int index) noexcept {
   if (is_exiting()) return;
   try {
+    const weft::detail::UntoldScope untold;
     const DeviceScope scope(index);
     check(cudaEventDestroy(static_cast<cudaEvent_t>(event)), "destroy event");
   } catch (const DeviceLost&) {

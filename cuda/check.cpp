@@ -6,6 +6,7 @@
 
 #include "weft/cuda/context.h"
 #include "weft/tensor/error.h"
+#include "weft/tensor/untold.h"
 
 namespace weft::cuda {
 
@@ -85,7 +86,8 @@ void raise(cudaError_t status, const char* operation) {
   const char* text = cudaGetErrorString(status);
   const Device device(DeviceType::cuda, failing_device());
   if (is_sticky(status)) {
-    known_lost[static_cast<size_t>(device.index) % max_devices] = Context::if_used(device.index);
+    if (!weft::detail::is_untold(weft::detail::Caught::lost_devices))
+      known_lost[static_cast<size_t>(device.index) % max_devices] = Context::if_used(device.index);
     fail<DeviceLost>(operation, ": ", device, " is lost: CUDA error ", code, " (", text,
                      "); its last operations, newest first: ", last_operations(device.index),
                      "; save on the other devices and restart the process");

@@ -10,6 +10,7 @@
 #include "weft/tensor/collective.h"
 #include "weft/tensor/deadline.h"
 #include "weft/tensor/profile_scope.h"
+#include "weft/tensor/untold.h"
 
 namespace weft::cuda {
 
@@ -233,6 +234,7 @@ std::optional<std::string> Clique::look_locked(WaitClock::time_point wait_began)
   const std::string operation = title(record.what.operation, record.number, record.what.operands);
   const Seconds limit = comm_options().deadline;
   try {
+    const weft::detail::UntoldScope untold;
     await(operation);  // returns at once: only an error could be new
     const std::string late = unfinished(record);
     if (late.empty())
@@ -251,6 +253,7 @@ void Clique::drain_locked() {
   if (!busy_) return;
   bool lost = true;
   try {
+    const weft::detail::UntoldScope untold;
     const Record& last = records_[static_cast<size_t>(launched_ - 1) % kept];
     const WaitClock::time_point deadline = WaitClock::now() + weft::detail::to_chrono(comm_options().abort_deadline);
     Patience patience;

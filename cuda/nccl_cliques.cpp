@@ -4,6 +4,7 @@
 
 #include "weft/cuda/check.h"
 #include "weft/tensor/group.h"
+#include "weft/tensor/untold.h"
 
 namespace weft::cuda {
 
@@ -56,6 +57,7 @@ std::shared_ptr<Clique> Cliques::acquire(const std::vector<int>& devices) {
   std::shared_ptr<Clique> larger = find_larger(devices), made;
   if (larger) {
     try {
+      const weft::detail::UntoldScope untold;
       made = std::make_shared<Clique>(devices, larger.get());
     } catch (const Error& error) {  // one of its other devices may be lost
       if (!larger->is_usable()) drop(larger, error.what());
@@ -143,7 +145,7 @@ void Cliques::deliver(int device) {
   prune_locked();
   for (Loss& loss : losses_) {
     if (!loss.clique->has(device) || loss.is_known()) continue;
-    loss.told.push_back(std::this_thread::get_id());
+    if (!weft::detail::is_untold(weft::detail::Caught::all)) loss.told.push_back(std::this_thread::get_id());
     throw CommError(loss.text);
   }
 }

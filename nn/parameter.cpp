@@ -5,6 +5,7 @@
 #include "weft/autograd/record_scope.h"
 #include "weft/tensor/group.h"
 #include "weft/tensor/ops/copy.h"
+#include "weft/tensor/untold.h"
 
 namespace weft::nn {
 
@@ -145,6 +146,7 @@ void Placed::Statistics::merge(const State& means, const State& variances) const
     const double count = seen_by(means.copies[i]);
     if (count == 0) continue;
     try {
+      const detail::UntoldScope untold;
       parts.push_back(
           {count, means.copies[i].value.to_vector<double>(), variances.copies[i].value.to_vector<double>()});
       total += count;
@@ -165,6 +167,7 @@ void Placed::Statistics::merge(const State& means, const State& variances) const
     const Tensor host = tensor(values, state.copies[0].value.shape(), Device());
     for (const Copy& copy : state.copies) {
       try {
+        const detail::UntoldScope untold;
         const Tensor staged = empty_like(copy.value);
         ops::copy(staged, host);
         writes.emplace_back(copy.value.detach(), staged);

@@ -8,6 +8,7 @@
 #include "weft/tensor/error.h"
 #include "weft/tensor/profile_scope.h"
 #include "weft/tensor/small_pool.h"
+#include "weft/tensor/untold.h"
 
 namespace weft {
 
@@ -71,6 +72,7 @@ void release(Storage* storage) noexcept {
   try {
     // Work that other streams still do on the memory comes before its reuse on its own stream.
     if (extra) {
+      const detail::UntoldScope untold;
       for (const Stream& stream : extra->streams) {
         Event done;
         done.record(stream);
