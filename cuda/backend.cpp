@@ -50,6 +50,8 @@ class CudaBackend final : public Backend {
 
   void copy(void* destination, Device to, const void* source, Device from, size_t bytes, Stream stream) override;
 
+  bool is_page_locked(const void* host, int index) const override;
+
   uint64_t create_stream(int index) override { return Context::of(index).create_stream(); }
   void synchronize(Stream stream) override {
     const DeviceScope scope(stream.device.index);
@@ -193,6 +195,14 @@ void CudaBackend::copy_pageable(void* destination, const void* source, size_t by
   wait_for_collectives(stream.device.index);
   const MemoryScope memory(stream.device.index);
   check(cudaMemcpyAsync(destination, source, bytes, kind, native(stream)), "copy");
+}
+
+bool CudaBackend::is_page_locked(const void* host, int index) const {
+  if (pinned_.owns(host)) return true;
+  const DeviceScope scope(index);
+  cudaPointerAttributes attributes;
+  check(cudaPointerGetAttributes(&attributes, host), "copy");
+  return attributes.type != cudaMemoryTypeUnregistered;
 }
 
 void CudaBackend::destroy_event(void* event, int index) noexcept {

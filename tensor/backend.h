@@ -55,6 +55,10 @@ class Backend {
   virtual bool query(void* event, int index) = 0;
   virtual void synchronize_event(void* event, int index) = 0;
   virtual double elapsed_ms(void* start, void* end, int index) = 0;
+
+  /// Whether copies from this host memory to the device may read it after copy() has returned: it is page-locked, by
+  /// allocate_pinned() or by others.
+  virtual bool is_page_locked(const void* host, int index) const = 0;
 };
 
 /// The backend of a device type; throws DeviceError with why_unavailable() if there is none.

@@ -149,6 +149,8 @@ class CpuBackend final : public Backend {
     std::memcpy(destination, source, bytes);
   }
 
+  bool is_page_locked(const void*, int) const override { return false; }
+
   uint64_t create_stream(int) override { return next_stream_.fetch_add(1); }
   void synchronize(Stream) override {}
   void synchronize_device(int) override {}

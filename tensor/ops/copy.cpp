@@ -39,6 +39,14 @@ bool ready_to_move(const Tensor& y, const Tensor& x, DType dtype) {
   return true;
 }
 
+// Whether the host waits for a copy on the GPU's stream from or to its memory, which may be page-locked without the
+// storage knowing: from_blob() takes any.
+bool must_wait(const Tensor& y, const Tensor& x, Stream stream, const CopyOptions& options) {
+  const Tensor& host = x.device().is_cpu() ? x : y;
+  if (host.storage().pinned()) return !options.non_blocking;  // its pool knows of the copy
+  return y.device().is_cpu() || backend(stream.device.type).is_page_locked(x.raw(), stream.device.index);
+}
+
 // The bytes of x, which lies exactly as y does, moved from one device to another.
 void move_bytes(const Tensor& y, const Tensor& x, const CopyOptions& options) {
   const Device from = x.device(), to = y.device();
@@ -51,14 +59,13 @@ void move_bytes(const Tensor& y, const Tensor& x, const CopyOptions& options) {
     written.record(source);
     target.wait(written);
   }
+  const bool host_waits = (from.is_cpu() || to.is_cpu()) && must_wait(y, x, stream, options);
   {
     const detail::ProfileScope scope(from, to, stream, static_cast<int64_t>(bytes));
     backend(stream.device.type).copy(y.raw(), to, x.raw(), from, bytes, stream);
   }
   if (from.is_cpu() || to.is_cpu()) {
-    const Tensor& host = from.is_cpu() ? x : y;
-    if (options.non_blocking && host.storage().pinned()) return;  // whose pool knows of the copy
-    if (to.is_cpu() || host.storage().pinned()) stream.synchronize();
+    if (host_waits) stream.synchronize();
   } else {
     // What the source's stream does next may overwrite x, or free it. Without an event only the host can wait.
     try {

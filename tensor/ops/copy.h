@@ -28,8 +28,8 @@ namespace ops {
 /// Between devices the work is ordered on both sides: it starts after what is queued on the current stream of x's
 /// device, and later work on the current stream of y's device waits for it; x's memory is not reused before. From a GPU
 /// to host memory the host waits, unless non_blocking is set and that memory is pinned: then wait for the stream, or
-/// for an event recorded on the GPU's stream, before reading. From pageable host memory the host waits until x may be
-/// changed.
+/// for an event recorded on the GPU's stream, before reading. From host memory the host waits until x may be
+/// changed, unless non_blocking is set and x is pinned.
 void copy(const Tensor& y, const Tensor& x);
 void copy(const Tensor& y, const Tensor& x, const CopyOptions& options);
 /// The same as an in-place change of y: advances its version. `name` is the operation that errors speak of.

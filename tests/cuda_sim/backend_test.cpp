@@ -6,8 +6,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "sim.h"
 #include "weft/tensor/backend.h"
@@ -159,6 +161,28 @@ TEST_CASE("backend: pinned memory is not handed out again before the copies that
   cuda.deallocate(device, bytes, stream);
   cuda.empty_cache(0);
   cuda.synchronize(stream);
+}
+
+TEST_CASE("backend: a blocking copy from page-locked memory has run when it returns, whoever locked its pages") {
+  const Afresh afresh;
+  const Tensor weft_own = full({4}, 1, {.device = "cpu", .pinned = true});
+  float* foreign = nullptr;
+  REQUIRE(cudaMallocHost(reinterpret_cast<void**>(&foreign), 4 * sizeof(float)) == cudaSuccess);
+  std::vector<float> registered(4);
+  REQUIRE(cudaHostRegister(registered.data(), 4 * sizeof(float), cudaHostRegisterDefault) == cudaSuccess);
+  std::vector<float> pageable(4);
+  for (float* const staging : {weft_own.data<float>(), foreign, registered.data(), pageable.data()})
+    for (const bool non_blocking : {false, true}) {
+      std::fill_n(staging, 4, 1.0f);
+      const Tensor blob = from_blob(staging, {4});
+      const Tensor x =
+          blob.to(first, {.non_blocking = non_blocking});  // no pool knows of the blob: blocking all the same
+      std::fill_n(staging, 4, 2.0f);
+      CHECK(x.to_vector<float>() == std::vector<float>(4, 1));
+    }
+  CHECK(cudaHostUnregister(registered.data()) == cudaSuccess);
+  CHECK(cudaFreeHost(foreign) == cudaSuccess);
+  CHECK(sim::take_reports().empty());
 }
 
 TEST_CASE("backend: copies between devices, with and without peer access") {
