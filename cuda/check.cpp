@@ -80,11 +80,13 @@ void note_operation(int device, const char* operation) noexcept {
   ring.names[slot % kept_operations].store(operation, std::memory_order_relaxed);
 }
 
-void raise(cudaError_t status, const char* operation) {
+void raise(cudaError_t status, const char* operation) { raise(status, operation, failing_device()); }
+
+void raise(cudaError_t status, const char* operation, int index) {
   static_cast<void>(cudaGetLastError());
   const int code = static_cast<int>(status);
   const char* text = cudaGetErrorString(status);
-  const Device device(DeviceType::cuda, failing_device());
+  const Device device(DeviceType::cuda, index);
   if (is_sticky(status)) {
     if (!weft::detail::is_untold(weft::detail::Caught::lost_devices))
       known_lost[static_cast<size_t>(device.index) % max_devices] = Context::if_used(device.index);

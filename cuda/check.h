@@ -10,6 +10,8 @@ namespace weft::cuda {
 /// OutOfMemory when memory is exhausted; DeviceLost, naming the device's last operations, when the device cannot be
 /// used again in this process; DeviceError for a device that does not exist; else Error `relu: CUDA error 9 (…): …`.
 [[noreturn]] void raise(cudaError_t status, const char* operation);
+/// The same where it is not the current device that failed.
+[[noreturn]] void raise(cudaError_t status, const char* operation, int device);
 
 inline void check(cudaError_t status, const char* operation) {
   if (status != cudaSuccess) [[unlikely]]

@@ -73,14 +73,19 @@ int active_device() noexcept { return active; }
 DeviceScope::DeviceScope(int index) : previous_(index), enclosing_(active) {
   if (enclosing_ == index) return;
   check(cudaGetDevice(&previous_), "current device");
-  if (previous_ != index) check(cudaSetDevice(index), "set device");
+  const cudaError_t status = previous_ == index ? cudaSuccess : cudaSetDevice(index);
+  if (status != cudaSuccess) {  // it is lost, and may be the current one all the same
+    static_cast<void>(cudaSetDevice(previous_));
+    raise(status, "set device", index);
+  }
   active = index;
 }
 
 DeviceScope::~DeviceScope() {
   const int index = active;
   active = enclosing_;
-  if (previous_ != index && !is_exiting()) static_cast<void>(cudaSetDevice(previous_));
+  if (previous_ == index || is_exiting() || cudaSetDevice(previous_) == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());  // it is lost, as its next user is told: no call on another device failed
 }
 
 Context::Context(int index) : index_(index) {

@@ -34,6 +34,11 @@ std::string title(const char* operation, int64_t number, const std::string& oper
   return weft::detail::concat(operation, " #", number, " ", operands);
 }
 
+// Before a group: one in which a lost device has no part would leave the others waiting for it.
+void check_reachable(const std::vector<int>& devices) {
+  for (const int device : devices) const DeviceScope scope(device);
+}
+
 // What kernels still run on them ends first, on all devices: to free memory that others' kernels use would fault.
 void abort_all(const std::vector<ncclComm_t>& comms, [[maybe_unused]] bool launched) {
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 9)
@@ -102,6 +107,7 @@ void Clique::create(const std::string& operation) {
   ncclConfig_t config = not_blocking();
   ncclUniqueId id;
   check(ncclGetUniqueId(&id), operation, device(0));
+  check_reachable(devices_);
   NcclGroup group(operation, device(0));
   for (size_t rank = 0; rank < devices_.size(); ++rank) {
     const DeviceScope scope(devices_[rank]);
@@ -117,6 +123,7 @@ void Clique::split(Clique& larger, const std::string& operation) {
   ncclConfig_t config = not_blocking();
   ncclComm_t nobody = nullptr;
   try {
+    check_reachable(larger.devices_);
     NcclGroup group(operation, larger.device(0));
     for (size_t i = 0; i < larger.devices_.size(); ++i) {
       const DeviceScope scope(larger.devices_[i]);
@@ -188,6 +195,7 @@ void Clique::launch(const What& what, const std::vector<Stream>& streams, const 
 void Clique::launch_locked(Record& record, const std::vector<Stream>& streams, const Issue& issue) {
   const std::string operation = title(record.what.operation, record.number, record.what.operands);
   WEFT_CHECK(CommError, usable_, operation, ": another thread gave the communicator up; run the step again");
+  check_reachable(devices_);
   NcclGroup group(operation, device(0));
   for (size_t rank = 0; rank < devices_.size(); ++rank) {
     const DeviceScope scope(devices_[rank]);

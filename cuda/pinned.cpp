@@ -6,6 +6,7 @@
 #include "weft/cuda/context.h"
 #include "weft/cuda/stream.h"
 #include "weft/tensor/error.h"
+#include "weft/tensor/untold.h"
 
 namespace weft::cuda {
 
@@ -25,8 +26,13 @@ cudaError_t on_any_device(Call call) {
   cudaError_t status = call();
   for (int index = 0; is_sticky(status) && index < count_devices(); ++index) {
     static_cast<void>(cudaGetLastError());
-    const DeviceScope scope(index);
-    status = call();
+    try {
+      const weft::detail::UntoldScope untold;
+      const DeviceScope scope(index);
+      status = call();
+    } catch (const DeviceLost&) {
+      // The next one, then.
+    }
   }
   return status;
 }
@@ -35,16 +41,18 @@ cudaError_t on_any_device(Call call) {
 
 bool PinnedPool::is_idle(Block& block) {
   while (!block.pending.empty()) {
-    const DeviceScope scope(block.pending.back().device);
-    const cudaError_t status = cudaEventQuery(block.pending.back().event.raw());
-    if (status == cudaErrorNotReady) {
-      static_cast<void>(cudaGetLastError());
-      return false;
-    }
-    if (is_sticky(status))
-      static_cast<void>(cudaGetLastError());  // a lost device reads and writes no more
-    else
+    try {
+      const weft::detail::UntoldScope untold;
+      const DeviceScope scope(block.pending.back().device);
+      const cudaError_t status = cudaEventQuery(block.pending.back().event.raw());
+      if (status == cudaErrorNotReady) {
+        static_cast<void>(cudaGetLastError());
+        return false;
+      }
       check(status, "pinned memory");
+    } catch (const DeviceLost&) {
+      // It reads and writes no more.
+    }
     block.pending.pop_back();
   }
   return true;
@@ -84,16 +92,16 @@ void PinnedPool::deallocate(void* data) noexcept {
   Block& block = found->second;
   try {
     for (const Stream& stream : block.streams) {
-      const DeviceScope scope(stream.device.index);
-      Pending pending{stream.device.index, {}};
-      cudaError_t status = cudaEventCreateWithFlags(pending.event.out(), cudaEventDisableTiming);
-      if (status == cudaSuccess) status = cudaEventRecord(pending.event.raw(), native(stream));
-      if (is_sticky(status)) {
-        static_cast<void>(cudaGetLastError());
-        continue;  // a lost device reads and writes no more
+      try {
+        const weft::detail::UntoldScope untold;
+        const DeviceScope scope(stream.device.index);
+        Pending pending{stream.device.index, {}};
+        check(cudaEventCreateWithFlags(pending.event.out(), cudaEventDisableTiming), "pinned memory");
+        check(cudaEventRecord(pending.event.raw(), native(stream)), "pinned memory");
+        block.pending.push_back(std::move(pending));
+      } catch (const DeviceLost&) {
+        // It reads and writes no more.
       }
-      check(status, "pinned memory");
-      block.pending.push_back(std::move(pending));
     }
   } catch (...) {
     return;  // Nobody can say when the block may be used again, so it never is.

@@ -8,7 +8,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "sim.h"
@@ -46,6 +49,12 @@ std::string message_of(const F& f) {
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 const Device first("cuda:0"), second("cuda:1");
+
+void lose(Device device) {
+  sim::inject({.kind = sim::FaultKind::device_lost, .device = device.index, .code = cudaErrorIllegalAddress});
+  CHECK_THROWS_AS(synchronize(device), DeviceLost);
+  sim::clear_faults();
+}
 
 Tensor on(Device device, std::vector<float> values) {
   const auto n = static_cast<int64_t>(values.size());
@@ -121,6 +130,63 @@ TEST_CASE("backend: a lost device names its last operations, and the others can 
   CHECK(has(text, "binary"));
   CHECK(message_of<DeviceLost>([&] { y.to_vector<float>(); }) != "nothing was thrown");
   CHECK(other.to_vector<float>() == std::vector<float>{4, 5});
+}
+
+TEST_CASE("backend: a lost device that cannot be made the current one is the one that errors name") {
+  const Afresh afresh;
+  const Tensor x = on(first, {1}), y = on(second, {2});
+  lose(first);
+  CHECK(cudaSetDevice(1) == cudaSuccess);
+  for (const bool within : {false, true}) {
+    std::optional<cuda::DeviceScope> outer;
+    if (within) outer.emplace(1);
+    const std::string text = message_of<DeviceLost>([] { const cuda::DeviceScope scope(0); });
+    CHECK_MESSAGE(has(text, "cuda:0 is lost: CUDA error 700 ("), text);
+    CHECK(cuda::active_device() == (within ? 1 : -1));
+    int device = -1;
+    CHECK(cudaGetDevice(&device) == cudaSuccess);
+    CHECK(device == 1);
+  }
+  CHECK(cuda::was_told_lost(0));
+  CHECK(!cuda::was_told_lost(1));
+  // A thread begins with cuda:0, to which every scope returns.
+  std::string text;
+  std::vector<float> sum;
+  std::thread([&] { text = message_of<Error>([&] { sum = (y + y).to_vector<float>(); }); }).join();
+  CHECK_MESSAGE(text == "nothing was thrown", text);
+  CHECK(sum == std::vector<float>{4});
+  CHECK(cudaSetDevice(0) == cudaErrorIllegalAddress);
+}
+
+TEST_CASE("backend: pinned memory goes on without a lost device, in blocks that it used too") {
+  const Afresh afresh;
+  Backend& cuda = backend(DeviceType::cuda);
+  constexpr size_t bytes = 4096;
+  void* const device = cuda.allocate(bytes, {first, 0});
+  void* const before = cuda.allocate_pinned(bytes);
+  void* const after = cuda.allocate_pinned(bytes);
+  std::memset(before, 1, bytes);
+  std::memset(after, 1, bytes);
+  cuda.copy(device, first, before, "cpu", bytes, {first, 0});
+  cuda.copy(device, first, after, "cpu", bytes, {first, 0});
+  cuda.deallocate_pinned(before, bytes);
+  lose(first);
+  cuda.deallocate_pinned(after, bytes);
+  std::set<void*> again;
+  std::string text;
+  std::thread([&] {  // its current device is the lost one
+    text = message_of<Error>([&] {
+      for (int i = 0; i < 3; ++i) again.insert(cuda.allocate_pinned(bytes));
+    });
+    for (void* const block : again) cuda.deallocate_pinned(block, bytes);
+  })
+      .join();
+  CHECK_MESSAGE(text == "nothing was thrown", text);
+  CHECK(again.size() == 3);
+  CHECK(again.count(before) + again.count(after) == 2);
+  cuda.deallocate(device, bytes, {first, 0});
+  cuda.empty_cache(1);
+  CHECK(sim::take_reports().empty());
 }
 
 TEST_CASE("backend: a bad label is thrown at the next synchronisation, once") {

@@ -152,7 +152,7 @@ cudaError_t cudaSetDevice(int device) {
   return query_entry([&] {
     if (!exists(device)) return cudaErrorInvalidDevice;
     set_current_device(device);
-    return cudaSuccess;
+    return sticky_error(device);  // it is the current one all the same
   });
 }
 

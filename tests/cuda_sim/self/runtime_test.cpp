@@ -163,6 +163,8 @@ TEST_CASE("a sticky error comes with the next call, stays on its device, and lea
   CHECK(set(y, n, 1, other) == cudaSuccess);
   CHECK(fetch(y, n, other) == std::vector<float>(n, 1));
   CHECK(cudaStreamSynchronize(stream) == cudaErrorIllegalAddress);  // asked from the other device
+  CHECK(cudaSetDevice(0) == cudaErrorIllegalAddress);
+  CHECK(cudaSetDevice(1) == cudaSuccess);
 }
 
 TEST_CASE("errors of kernels and copies, 700, 716 and 719, surface in whatever call comes next, and in every one") {
