@@ -207,6 +207,18 @@ TEST_CASE("backend: a bad label is thrown at the next synchronisation, once") {
   synchronize(first);
 }
 
+TEST_CASE("backend: a bad label is not lost to who synchronises before its kernel is launched") {
+  const Afresh afresh;
+  Backend& cuda = backend(DeviceType::cuda);
+  const Stream shared{first, 0};  // of two ranks on one device
+  const cuda::ErrorMark mark = cuda::arm_error(shared, "test: a bad label");
+  std::thread([&] { cuda.synchronize(shared); }).join();
+  const uint64_t error = mark.tag | 17;  // as mark_error() leaves it
+  cuda.copy(mark.word, first, &error, "cpu", sizeof error, shared);
+  CHECK(message_of<IndexError>([&] { cuda.synchronize(shared); }) == "test: a bad label (first at flat position 17)");
+  cuda.synchronize(shared);
+}
+
 TEST_CASE("backend: pinned memory is not handed out again before the copies that read it") {
   const Afresh afresh;
   Backend& cuda = backend(DeviceType::cuda);
