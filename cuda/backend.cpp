@@ -36,14 +36,9 @@ class CudaBackend final : public Backend {
 
   void* allocate(size_t bytes, Stream stream) override;
   void deallocate(void* data, size_t bytes, Stream stream) noexcept override;
-  void* allocate_pinned(size_t bytes) override {
-    const MemoryScope memory(0);
-    return pinned_.allocate(bytes);
-  }
+  void* allocate_pinned(size_t bytes) override { return pinned_.allocate(bytes); }
   void deallocate_pinned(void* data, size_t) noexcept override {
-    if (is_exiting()) return;
-    const MemoryScope memory(0);
-    pinned_.deallocate(data);
+    if (!is_exiting()) pinned_.deallocate(data);
   }
   void empty_cache(int index) override;
   MemoryStats memory(int index) const override;
@@ -141,9 +136,9 @@ void CudaBackend::deallocate(void* data, size_t, Stream stream) noexcept {
 }
 
 void CudaBackend::empty_cache(int index) {
+  pinned_.empty();
   wait_for_collectives(index);
   const MemoryScope memory(index);
-  pinned_.empty();
   Context* context = Context::if_used(index);
   if (!context) return;
   const DeviceScope scope(index);

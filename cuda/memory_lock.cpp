@@ -5,6 +5,7 @@
 #include <shared_mutex>
 
 #include "weft/cuda/context.h"
+#include "weft/cuda/wait.h"
 
 namespace weft::cuda {
 
@@ -20,6 +21,11 @@ std::shared_mutex& lock_of(int device) {
   return lines[static_cast<size_t>(device)].mutex;
 }
 
+// Device by device, so that one which is kept busy for good is named.
+void wait_for_all_collectives() {
+  for (int device = 0; device < count_devices(); ++device) wait_for_collectives(device);
+}
+
 }  // namespace
 
 MemoryScope::MemoryScope(int device) : device_(device) { lock_of(device).lock_shared(); }
@@ -31,5 +37,8 @@ GroupedLaunchScope::GroupedLaunchScope() : devices_(std::max(count_devices(), 1)
 GroupedLaunchScope::~GroupedLaunchScope() {
   for (int device = devices_; device-- > 0;) lock_of(device).unlock();
 }
+
+// The second wait is under the lock, so nothing new can begin: a grouped launch takes the locks of all devices.
+NoCollectivesScope::NoCollectivesScope() : memory_((wait_for_all_collectives(), 0)) { wait_for_all_collectives(); }
 
 }  // namespace weft::cuda

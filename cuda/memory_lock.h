@@ -42,4 +42,14 @@ class GroupedLaunchScope {
   int devices_;
 };
 
+/// Around a call for which the driver may wait for every device: a MemoryScope in which no collective is under way. It
+/// waits for those there are, and throws CommError where one cannot be given up.
+class NoCollectivesScope {
+ public:
+  NoCollectivesScope();
+
+ private:
+  MemoryScope memory_;
+};
+
 }  // namespace weft::cuda

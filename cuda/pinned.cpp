@@ -4,8 +4,11 @@
 
 #include "weft/cuda/check.h"
 #include "weft/cuda/context.h"
+#include "weft/cuda/memory_lock.h"
 #include "weft/cuda/stream.h"
+#include "weft/cuda/wait.h"
 #include "weft/tensor/error.h"
+#include "weft/tensor/group.h"
 #include "weft/tensor/untold.h"
 
 namespace weft::cuda {
@@ -58,8 +61,8 @@ bool PinnedPool::is_idle(Block& block) {
   return true;
 }
 
-void* PinnedPool::allocate(size_t bytes) {
-  const size_t size = rounded(bytes);
+// A free block of this size, or null.
+void* PinnedPool::reuse(size_t size) {
   const std::lock_guard lock(mutex_);
   for (auto& [address, block] : blocks_) {
     if (!block.free || block.size != size || !is_idle(block)) continue;
@@ -67,12 +70,22 @@ void* PinnedPool::allocate(size_t bytes) {
     cached_ -= size;
     return const_cast<void*>(address);
   }
+  return nullptr;
+}
+
+void* PinnedPool::allocate(size_t bytes) {
+  const size_t size = rounded(bytes);
+  if (void* const data = reuse(size)) return data;
+  const NoCollectivesScope alone;  // others use the pool meanwhile
   void* data = nullptr;
   const auto lock_pages = [&] { return cudaHostAlloc(&data, size, cudaHostAllocPortable); };
   cudaError_t status = on_any_device(lock_pages);
   if (status == cudaErrorMemoryAllocation) {
     static_cast<void>(cudaGetLastError());
-    empty_locked();
+    {
+      const std::lock_guard lock(mutex_);
+      empty_locked();
+    }
     status = on_any_device(lock_pages);
   }
   if (status == cudaErrorMemoryAllocation) {
@@ -81,40 +94,45 @@ void* PinnedPool::allocate(size_t bytes) {
                       " KiB more; use fewer or smaller pinned tensors");
   }
   check(status, "pinned memory");
+  const std::lock_guard lock(mutex_);
   blocks_.insert_or_assign(data, Block{.size = size});
   return data;
 }
 
-void PinnedPool::deallocate(void* data) noexcept {
+// False if too much is free now. Throws where nobody can say when the block may be used again: then it never is.
+bool PinnedPool::put_back(void* data) {
   const std::lock_guard lock(mutex_);
   const auto found = blocks_.find(data);
-  if (found == blocks_.end()) return;
+  if (found == blocks_.end()) return true;
   Block& block = found->second;
-  try {
-    for (const Stream& stream : block.streams) {
-      try {
-        const weft::detail::UntoldScope untold;
-        const DeviceScope scope(stream.device.index);
-        Pending pending{stream.device.index, {}};
-        check(cudaEventCreateWithFlags(pending.event.out(), cudaEventDisableTiming), "pinned memory");
-        check(cudaEventRecord(pending.event.raw(), native(stream)), "pinned memory");
-        block.pending.push_back(std::move(pending));
-      } catch (const DeviceLost&) {
-        // It reads and writes no more.
-      }
+  for (const Stream& stream : block.streams) {
+    try {
+      const weft::detail::UntoldScope untold;
+      const DeviceScope scope(stream.device.index);
+      Pending pending{stream.device.index, {}};
+      check(cudaEventCreateWithFlags(pending.event.out(), cudaEventDisableTiming), "pinned memory");
+      check(cudaEventRecord(pending.event.raw(), native(stream)), "pinned memory");
+      block.pending.push_back(std::move(pending));
+    } catch (const DeviceLost&) {
+      // It reads and writes no more.
     }
-  } catch (...) {
-    return;  // Nobody can say when the block may be used again, so it never is.
   }
   block.streams.clear();
   block.free = true;
   cached_ += block.size;
-  if (cached_ > keep_bytes) {
-    try {
-      empty_locked();
-    } catch (...) {
-      return;  // The same: what could not be freed stays.
-    }
+  return cached_ <= keep_bytes_;
+}
+
+void PinnedPool::deallocate(void* data) noexcept {
+  try {
+    if (put_back(data)) return;
+    const MemoryScope memory(0);  // no collective begins
+    CollectiveWatch* const collectives = collective_watch();
+    if (collectives && collectives->is_busy(-1)) return;  // who frees the next block asks again
+    const std::lock_guard lock(mutex_);
+    empty_locked();
+  } catch (...) {
+    return;  // what could not be freed stays
   }
 }
 
@@ -154,8 +172,13 @@ void PinnedPool::empty_locked() {
 }
 
 void PinnedPool::empty() {
-  const std::lock_guard lock(mutex_);
-  empty_locked();
+  try {
+    const NoCollectivesScope alone;
+    const std::lock_guard lock(mutex_);
+    empty_locked();
+  } catch (const CommError&) {
+    return;  // as said
+  }
 }
 
 size_t PinnedPool::cached() const {

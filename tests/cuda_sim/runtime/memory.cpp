@@ -1,4 +1,8 @@
 // Allocation: device memory, pinned memory, what the driver tells about pointers.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "../memory/allocations.h"
 #include "../memory/pinned.h"
 #include "../memory/pool.h"
@@ -35,11 +39,26 @@ void free_now(const AllocationPtr& allocation, const char* who) {
   });
 }
 
+// Pages are locked and unlocked for every device, which may wait for what runs there: here for collectives, whose
+// kernels spin.
+cudaError_t wait_for_collectives(const char* who) {
+  std::vector<std::pair<uint32_t, uint32_t>> ends;
+  for (const Stream* stream : all_streams())
+    for (const Operation& operation : stream->queue)
+      if (operation.kind == Kind::meeting) ends.emplace_back(stream->slot, operation.clock[stream->slot]);
+  const auto ended = [&] {
+    return std::all_of(ends.begin(), ends.end(), [](const auto& end) { return has_run(end.first, end.second); });
+  };
+  return run_until(ended, who) ? cudaSuccess : cudaErrorUnknown;
+}
+
 cudaError_t allocate_pinned(void** pointer, size_t bytes, const char* who) {
   return entry([&] {
     *pointer = nullptr;
     if (auto code = planned_fault(FaultKind::host_alloc, current_device())) return *code;
-    return bytes == 0 ? cudaSuccess : allocate_now(pointer, bytes, pinned_area, who);
+    if (bytes == 0) return cudaSuccess;
+    const cudaError_t status = wait_for_collectives(who);
+    return status == cudaSuccess ? allocate_now(pointer, bytes, pinned_area, who) : status;
   });
 }
 
@@ -77,6 +96,7 @@ cudaError_t cudaMallocHost(void** pointer, size_t bytes) { return allocate_pinne
 cudaError_t cudaFreeHost(void* pointer) {
   return entry([&] {
     if (!pointer) return cudaSuccess;
+    if (const cudaError_t status = wait_for_collectives("cudaFreeHost"); status != cudaSuccess) return status;
     const AllocationPtr allocation = release(pointer, "cudaFreeHost");
     if (!allocation) return cudaErrorInvalidValue;
     free_now(allocation, "cudaFreeHost");
