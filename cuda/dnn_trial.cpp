@@ -6,6 +6,7 @@
 
 #include "weft/cuda/workspace.h"
 #include "weft/tensor/error.h"
+#include "weft/tensor/group.h"
 #include "weft/tensor/ops/fill.h"
 
 namespace weft::cuda {
@@ -73,6 +74,10 @@ std::optional<double> PlanTrial::milliseconds(const ConvPlan& plan) const {
   try {
     return keeps_nan(plan) ? std::optional(shortest(plan)) : std::nullopt;
   } catch (const DeviceLost&) {
+    throw;
+  } catch (const IndexError&) {  // this and the next are of work before the trial, whose first wait this was
+    throw;
+  } catch (const CommError&) {
     throw;
   } catch (const Error&) {
     return {};

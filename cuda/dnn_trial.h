@@ -20,7 +20,7 @@ class PlanTrial {
   /// interface takes no such wish). True for others.
   bool keeps_nan(const ConvPlan& plan) const;
   /// Of one run, the shortest of a few; nothing if it loses NaN or fails, for want of memory or otherwise. Throws
-  /// DeviceLost.
+  /// DeviceLost, and what waits tell of work before: IndexError, CommError.
   std::optional<double> milliseconds(const ConvPlan& plan) const;
   /// The place of the plan that takes least time; 0 if it is the only one, or if all fail.
   size_t fastest(const std::vector<ConvPlan>& plans) const;

@@ -8,6 +8,7 @@
 
 #include "tests/cuda_sim/operand.h"
 #include "tests/cuda_sim/sim.h"
+#include "tests/cuda_sim/tuned.h"
 #include "weft/cuda/nccl_cliques.h"
 #include "weft/cuda/pinned.h"
 #include "weft/cuda/stream.h"
@@ -111,6 +112,17 @@ TEST_SUITE("cuda_sim/nccl_told") {
     CHECK(has(message_of<CommError>([] { finish_collectives(both); }), "cuda:0 is lost: CUDA error 214"));
     finish_collectives(both);
     CHECK(ones({2}, {.device = cuda1}).to_vector<float>() == std::vector<float>{1, 1});
+  }
+
+  TEST_CASE("a sum that never ends is thrown from the trial of a convolution's plans, not taken for one that fails") {
+    const Tuned tuned(0.3, 0.1);
+    Afresh afresh;
+    const TensorOptions there{.device = cuda0};
+    const Tensor image = full({2, 3, 190, 4}, 2, there), w = full({2, 3, 1, 1}, 1, there);
+    afresh.lose_peer();
+    const std::string text = message_of<CommError>([&] { ops::conv2d(image, w, Tensor()); });
+    CHECK_MESSAGE(has(text, "not finished on cuda:0, cuda:1"), text);
+    CHECK(ops::conv2d(image, w, Tensor()).to_vector<float>()[0] == 6);
   }
 
   TEST_CASE("memory is not pinned beside a sum that never ends: it is given up") {

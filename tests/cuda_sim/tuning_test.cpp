@@ -12,6 +12,7 @@
 #include "tests/cuda_sim/tuned.h"
 #include "weft/tensor/error.h"
 #include "weft/tensor/ops/conv2d.h"
+#include "weft/tensor/ops/cross_entropy.h"
 #include "weft/tensor/tensor.h"
 
 using namespace weft;
@@ -166,6 +167,18 @@ TEST_CASE("tuning: what fails in a trial is passed over; if all fail, the first 
   convolve(142);
   CHECK(taken() == Runs{1, 0});
   CHECK(ends_with(line_of(142), "3 engine 28"));
+}
+
+TEST_CASE("tuning: a bad label of before is thrown, not taken for a plan that fails") {
+  const Tuned tuned(0.3, 0.1);
+  const Device cuda0("cuda:0");
+  const TensorOptions there{.dtype = DType::f16, .device = cuda0};
+  const Tensor x = full({1, 2, 160, 4}, 1, there), w = full({2, 2, 1, 1}, 1, there), bias = full({2}, 1, there);
+  const Tensor labels = tensor(std::vector<int64_t>{0, 9}, {2}, cuda0);
+  ops::cross_entropy(zeros({2, 4}, {.device = cuda0}), labels, Tensor(), {});
+  CHECK_THROWS_AS(ops::conv2d(x, w, bias, {}, true), IndexError);
+  const std::vector<float> values = ops::conv2d(x, w, bias, {}, true).to_vector<float>();
+  CHECK(std::count(values.begin(), values.end(), 3.0f) == 2 * 160 * 4);
 }
 
 TEST_CASE("tuning: of plans with a ReLU such as lose NaN are not taken, chosen here or loaded") {
