@@ -173,7 +173,7 @@ void Trainer::update(double n, nn::optim::GradScaler* scaler) {
   for (Slot* slot : fresh)
     for (int i = 0; i < slot->parameter.places(); ++i) {
       const auto place = static_cast<size_t>(i);
-      if (i > 0 && slot->devices[place] == slot->devices[place - 1]) continue;  // ranks on one device share the value
+      if (!slot->owns_value(place)) continue;
       const Tensor& value = slot->parameter.at(i);
       const Tensor gradient = slot->fresh(i) ? slot->leaf(i)->grad().detach() : zeros_like(value.detach());
       const nn::optim::ParameterGroup& group = groups_[slot->group];

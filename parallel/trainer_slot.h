@@ -1,6 +1,7 @@
 // What a trainer knows of one parameter. Private to parallel/trainer*.cpp.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "weft/autograd/node.h"
@@ -37,6 +38,11 @@ struct Trainer::Slot {
     for (int i = 0; i < parameter.places(); ++i)
       if (fresh(i)) return true;
     return false;
+  }
+  /// False where an earlier place is on the same device: ranks on one device share the value and its state.
+  bool owns_value(size_t place) const {
+    const auto here = devices.begin() + static_cast<std::ptrdiff_t>(place);
+    return std::find(devices.begin(), here, *here) == here;
   }
   /// The gradient was summed since the last step …
   bool is_reduced(int place) const { return reduced[static_cast<size_t>(place)] > seen[static_cast<size_t>(place)]; }

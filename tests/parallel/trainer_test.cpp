@@ -90,6 +90,24 @@ TEST_SUITE("parallel/trainer") {
     }
   }
 
+  TEST_CASE("a device listed again, also after another one: one update of the value that its ranks share") {
+    for (const std::vector<int>& places : {std::vector{0, 1, 0}, std::vector{0, 1, 0, 1}, std::vector{0, 0, 1}}) {
+      std::vector<Device> devices;
+      for (const int i : places) devices.push_back(device_here(i));
+      Two net;
+      net.to(devices);
+      Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1, .momentum = 0.5}));
+      for (int round = 0; round < 3; ++round) {
+        backward_of(net.a, 1, device_here(0)), backward_of(net.b, 2, device_here(1));
+        trainer.step();
+      }
+      for (int i = 0; i < net.a.places(); ++i) {
+        CHECK(value(net.a, i) == std::vector<float>{-3.25f, -3.25f});
+        CHECK(value(net.b, i) == std::vector<float>{-7.5f, -7.5f});
+      }
+    }
+  }
+
   TEST_CASE("small and large buckets give the same sums") {
     const DeviceGuard here(device_here(0));
     const auto run = [](int64_t bucket_bytes) {
