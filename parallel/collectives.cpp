@@ -221,13 +221,19 @@ std::string text_of(const char* operation, const Tensor& x) {
 std::string text_of(const char* operation, const Tensor& x, int64_t axis) {
   return weft::detail::concat(operation, " ", x.dtype(), " of rank ", x.rank(), " along axis ", axis);
 }
+// " along axis 0 in parts of 1, 3"
+std::string text_of(const Extents& extents, int64_t axis) {
+  std::string text = weft::detail::concat(" along axis ", axis);
+  for (size_t i = 0; i < extents.size(); ++i) text += weft::detail::concat(i ? ", " : " in parts of ", extents[i]);
+  return text;
+}
 
 }  // namespace
 
 Tensor scatter(const Tensor& x, int root, const Extents& extents, int64_t axis) {
   const Meeting meeting;
   meeting.check_root("scatter", root);
-  return meeting.hold(weft::detail::concat("scatter from rank ", root, " along axis ", axis), x, meeting.from(root),
+  return meeting.hold(weft::detail::concat("scatter from rank ", root, text_of(extents, axis)), x, meeting.from(root),
                       [&](const Tensors& all, const JointRanks& marks) {
                         const Tensor& whole = all[static_cast<size_t>(root)];
                         const std::vector<Device> devices = meeting.devices();
@@ -281,7 +287,7 @@ Tensor all_gather(const Tensor& x, int64_t axis) {
 Tensor reduce_scatter(const Tensor& x, const Extents& extents, int64_t axis) {
   const Meeting meeting;
   return meeting.hold(
-      text_of("reduce_scatter", x), x, meeting.everyone(),
+      text_of("reduce_scatter", x) + text_of(extents, axis), x, meeting.everyone(),
       [&](const Tensors& all, const JointRanks& marks) { return sum_in_parts(all, extents, axis, marks); });
 }
 

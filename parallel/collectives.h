@@ -37,7 +37,8 @@ PerDevice<Tensor> reduce_scatter(const PerDevice<Tensor>& x, const std::vector<i
 // does not come. A rank's own backward() waits at the node for those of the others, so every rank's loss must depend on
 // it; after gather and reduce, whose result the root alone has, take gradients in one pass over all ranks.
 
-/// `x` of the root (others pass an undefined tensor) in parts, one per rank; no extents: as even as can be.
+/// `x` of the root (others pass an undefined tensor) in parts, one per rank; no extents: as even as can be. All ranks
+/// give the same extents.
 Tensor scatter(const Tensor& x, int root, const std::vector<int64_t>& extents = {}, int64_t axis = 0);
 /// On the root; undefined elsewhere.
 Tensor gather(const Tensor& x, int root, int64_t axis = 0);

@@ -249,6 +249,27 @@ TEST_SUITE("parallel/collectives in ranks") {
     CHECK(root.find("rank 0 broadcast from rank 0, rank 1 broadcast from rank 1") != std::string::npos);
   }
 
+  TEST_CASE("ranks that disagree about the parts learn how, whoever is the last to arrive") {
+    const Tensors x{arange(0, 4).to(device_here(0)), arange(0, 4).to(device_here(1))};
+    const auto text_on = [&x](const std::function<Tensor(int, const Tensor&)>& f) {
+      return text_of([&] { on_ranks(devices_here(2), x, f); });
+    };
+    const std::string scattered = text_on([](int rank, const Tensor& v) {
+      return rank ? scatter(Tensor(), 0) : scatter(v, 0, {1, 3});
+    });
+    CHECK(scattered.find("rank 0 scatter from rank 0 along axis 0 in parts of 1, 3, rank 1 scatter from rank 0 along "
+                         "axis 0; every rank") != std::string::npos);
+    const std::string sums = text_on([](int rank, const Tensor& v) {
+      return rank ? reduce_scatter(v, {3, 1}) : reduce_scatter(v, {1, 3});
+    });
+    CHECK(sums.find("rank 0 reduce_scatter float32[4] along axis 0 in parts of 1, 3, rank 1 reduce_scatter float32[4] "
+                    "along axis 0 in parts of 3, 1") != std::string::npos);
+    const std::string axes = text_on([](int rank, const Tensor& v) {
+      return reduce_scatter(v.reshape({2, 2}), {1, 1}, rank);
+    });
+    CHECK(axes.find("ranks disagree") != std::string::npos);
+  }
+
   TEST_CASE("ranks of a call made in a worker cannot meet: an error at once") {
     const Tensors x{ones({2}), ones({2}, {.device = device_here(1)})};
     const auto outer = Workers::acquire({device_here(2)});

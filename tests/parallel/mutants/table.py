@@ -88,6 +88,8 @@ MUTANTS = [
     Mutant("parallel/collectives.cpp", "missing gradients are zeros elsewhere", ".device = t.device()}});", ".device = y[0].device()}});"),
     Mutant("parallel/collectives.cpp", "ranks need not agree whether they record",
            'if (autograd::is_recording()) what += ", recorded";', ""),
+    Mutant("parallel/collectives.cpp", "ranks need not agree on the parts", "for (size_t i = 0; i < extents.size(); ++i) text",
+           "for (size_t i = extents.size(); i < extents.size(); ++i) text"),
     Mutant("parallel/collectives.cpp", "a gathered gradient is cut elsewhere",
            "[extents = extents_of(x, axis), axis](const Tensors& dy) {", "[extents = extents_of(x, 0), axis](const Tensors& dy) {"),
     Mutant("tensor/ops/tree_sum.cpp", "a chain instead of a tree", "  one_pass(y, terms);",
