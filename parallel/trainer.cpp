@@ -197,15 +197,12 @@ void Trainer::update(double n, nn::optim::GradScaler* scaler) {
 }
 
 // Sums that may still be under way come to their end before anything changes; where they do not, they are no gradients.
-void Trainer::finish_sums(const std::vector<Slot*>& fresh) const {
+void Trainer::finish_sums(const std::vector<Slot*>& fresh) {
   try {
     finish_collectives(slots_[0].devices);
   } catch (...) {
-    for (const Slot* slot : fresh)
-      for (int i = 0; i < slot->parameter.places(); ++i) {
-        slot->leaf(i)->set_grad(Tensor());
-        slot->leaf(i)->set_stale(true);
-      }
+    for (const Slot* slot : fresh) slot->drop_gradients();
+    unscaled_.clear();
     throw;
   }
 }
@@ -249,12 +246,28 @@ std::vector<nn::Parameter> Trainer::trained() const {
 
 double Trainer::clip_grad_norm(double max_norm, double n) {
   allreduce_grads();
-  return nn::optim::clip_grad_norm(trained(), max_norm * n, unscaled_.empty()) / n;
+  try {
+    return nn::optim::clip_grad_norm(trained(), max_norm * n, unscaled_.empty()) / n;
+  } catch (...) {
+    forget_dropped();
+    throw;
+  }
 }
 
 void Trainer::clip_grad_value(double limit, double n) {
   allreduce_grads();
-  nn::optim::clip_grad_value(trained(), limit * n);
+  try {
+    nn::optim::clip_grad_value(trained(), limit * n);
+  } catch (...) {
+    forget_dropped();
+    throw;
+  }
+}
+
+// Gradients that clipping has dropped, because it failed half-way, are not divided by a scale any more.
+void Trainer::forget_dropped() noexcept {
+  for (const Slot& slot : slots_)
+    if (slot.trained() && slot.leaf(0)->stale()) unscaled_.clear();
 }
 
 void Trainer::step(double n, nn::optim::GradScaler* scaler) {

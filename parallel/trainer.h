@@ -108,7 +108,8 @@ class Trainer {
   struct Slot;
   std::vector<nn::Parameter> trained() const;
   std::vector<Slot*> fresh_slots();
-  void finish_sums(const std::vector<Slot*>& fresh) const;
+  void finish_sums(const std::vector<Slot*>& fresh);
+  void forget_dropped() noexcept;
   void check_finite(const std::vector<Slot*>& fresh) const;
   std::vector<Bucket> lay_out(const std::vector<Slot*>& fresh, std::vector<std::vector<Slot*>>& slots) const;
   Tensors sums_of(const Bucket& bucket, const std::vector<Slot*>& slots) const;

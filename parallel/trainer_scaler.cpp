@@ -72,9 +72,14 @@ void Trainer::unscale_grads(nn::optim::GradScaler& scaler) {
       if (slot->fresh(i)) gradients[slot->devices[static_cast<size_t>(i)]].push_back(slot->leaf(i)->grad().detach());
   Gates gates;
   for (const auto& [device, list] : gradients) gates.emplace_back(device, gate_of(list, scaler));
-  for (const auto& [device, list] : gradients) {
-    const DeviceGuard there(device);
-    ops::unscale_(list, on(gates, device));
+  try {
+    for (const auto& [device, list] : gradients) {
+      const DeviceGuard there(device);
+      ops::unscale_(list, on(gates, device));
+    }
+  } catch (...) {
+    for (const Slot* slot : fresh) slot->drop_gradients();  // another call would divide some again
+    throw;
   }
   unscaled_writes_ = writes_of(fresh);
   unscaled_ = std::move(gates);

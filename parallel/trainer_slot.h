@@ -55,6 +55,13 @@ struct Trainer::Slot {
       if (!holds_sum(i)) return false;
     return true;
   }
+  /// For a change of gradients that failed when some of them, or some of their copies, had changed.
+  void drop_gradients() const {
+    for (int i = 0; i < parameter.places(); ++i) {
+      leaf(i)->set_grad(Tensor());
+      leaf(i)->set_stale(true);
+    }
+  }
   /// After the parameter got other leaves: what is known of those that stayed, nothing of new ones.
   void follow_leaves();
   /// Changes the request and keeps gradients that were not used yet.

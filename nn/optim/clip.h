@@ -17,7 +17,8 @@ double grad_norm(std::span<const Parameter> parameters);
 /// is an Error; then nothing is changed. Without `must_be_finite` it is returned, and nothing is changed either.
 double clip_grad_norm(std::span<const Parameter> parameters, double max_norm, bool must_be_finite = true);
 
-/// Clamps every element of the gradients of all copies to +-limit, in place.
+/// Clamps every element of the gradients of all copies to +-limit, in place. If this or clip_grad_norm() fails on one
+/// device, when gradients on others may have changed, all are dropped and count as those of a failed backward pass.
 void clip_grad_value(std::span<const Parameter> parameters, double limit);
 
 }  // namespace weft::nn::optim

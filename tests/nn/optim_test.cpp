@@ -164,6 +164,25 @@ TEST_SUITE("nn/optim") {
     CHECK(grad_norm(std::span(&unused, 1)) == 0);
   }
 
+  TEST_CASE("clipping that fails on one device leaves no gradient, so that copies cannot differ") {
+    for (const bool by_norm : {true, false}) {
+      const nn::Parameter a{zeros({2})};
+      const Device places[] = {"cpu:0", "cpu:1"};
+      a.to(places);
+      for (int i = 0; i < 2; ++i) autograd::leaf_of(a.at(i))->set_grad(full({2}, 3, {.device = places[i]}));
+      // Elements that share memory cannot be written.
+      autograd::leaf_of(a.at(1))->set_grad(full({1}, 3, {.device = places[1]}).expand({2}));
+      const auto clip = [&] {
+        by_norm ? void(clip_grad_norm(std::span(&a, 1), 1)) : clip_grad_value(std::span(&a, 1), 1);
+      };
+      CHECK_THROWS_AS(clip(), ShapeError);
+      for (int i = 0; i < 2; ++i) {
+        CHECK_FALSE(a.grad_at(i).defined());
+        CHECK(autograd::leaf_of(a.at(i))->stale());
+      }
+    }
+  }
+
   TEST_CASE("many tensors in one call, whatever their layout") {
     const SGD sgd({.lr = 1});
     Tensors values, gradients;

@@ -23,7 +23,7 @@ from table import MUTANTS
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 FILES = "*tests/parallel/*,*nn/optim_test*,*nn/grad_scaler_test*,*nn/batch_norm_test*,*autograd/*"
-SIMULATED = "*cuda_sim/training*,*cuda_sim/nccl_training*,*cuda_sim/device_lost*"
+SIMULATED = "*cuda_sim/training*,*cuda_sim/nccl_training*,*cuda_sim/device_lost*,*cuda_sim/scaled_failure*"
 PROGRAMS = [("weft_tests", FILES, "CPU", {}), ("weft_tests_sim", FILES + "," + SIMULATED, "simulated CUDA", {}),
             ("weft_tests_sim", "*tests/parallel/*", "simulated CUDA without NCCL", {"WEFT_NCCL": "0"})]
 SLOW = "segmentation training*"
