@@ -7,6 +7,9 @@
 #include "weft/autograd/ops/unary.h"
 
 namespace weft {
+
+using autograd::unary;
+
 namespace {
 
 // x as the number finds it.
