@@ -12,6 +12,7 @@
 #include "weft/autograd/record_scope.h"
 #include "weft/autograd/running.h"
 #include "weft/tensor/profile_scope.h"
+#include "weft/tensor/stream_order.h"
 
 namespace weft::autograd {
 
@@ -192,6 +193,7 @@ void Engine::run_serially() {
 void Engine::run_on(Executor& executor) {
   std::vector<Device> devices;
   for (const Place& place : places_) devices.push_back(place.device);
+  streams_ = current_streams();
   executor.run(devices, [this](int i) { work(static_cast<size_t>(i)); });
   if (error_) std::rethrow_exception(error_);  // an executor that kept it to itself
 }
@@ -204,6 +206,7 @@ size_t Engine::queue_of(const Node* node) const {
 // A device's worker: runs what is ready on its queue until all nodes of the pass ran or one failed anywhere.
 void Engine::work(size_t index) {
   const CastGuard plain;
+  const StreamsGuard streams(streams_);
   Queue& queue = queues_[index];
   std::unique_lock lock(mutex_);
   for (;;) {

@@ -101,7 +101,8 @@ class Engine {
   bool parallel_ = false;
   std::mutex mutex_;
   std::vector<Queue> queues_;
-  std::vector<Place> places_;  // of the queues, sorted
+  std::vector<Place> places_;    // of the queues, sorted
+  std::vector<Stream> streams_;  // of the caller, for what a node does on other devices than its own
   int64_t remaining_ = 0;
   std::exception_ptr error_;
 };

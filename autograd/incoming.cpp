@@ -3,17 +3,9 @@
 #include <algorithm>
 
 #include "weft/autograd/ops/binary.h"
+#include "weft/tensor/stream_order.h"
 
 namespace weft::autograd {
-
-void wait_for(const Contribution& contribution) {
-  const Stream here = current_stream(contribution.stream.device);
-  if (here == contribution.stream || here.device.is_cpu()) return;
-  Event computed;
-  computed.record(contribution.stream);
-  here.wait(computed);
-  contribution.gradient.storage().record_stream(here);
-}
 
 Tensors sum_by_output(std::vector<Contribution>& contributions, uint32_t outputs) {
   std::sort(contributions.begin(), contributions.end(), [](const Contribution& a, const Contribution& b) {
@@ -21,7 +13,7 @@ Tensors sum_by_output(std::vector<Contribution>& contributions, uint32_t outputs
   });
   Tensors sums(outputs);
   for (Contribution& c : contributions) {
-    wait_for(c);
+    hand_over(c.gradient, c.stream, current_stream(c.stream.device));
     Tensor& sum = sums[c.output];
     sum = sum.defined() ? add(sum, c.gradient) : std::move(c.gradient);
   }

@@ -18,11 +18,9 @@ struct Contribution {
   Tensor gradient;
 };
 
-/// Sorts by consumer and edge, then sums per output.
+/// Sorts by consumer and edge, then sums per output, on current streams, which wait for those the gradients were
+/// computed on.
 Tensors sum_by_output(std::vector<Contribution>& contributions, uint32_t outputs);
-
-/// Makes the current stream of the gradient's device wait for the stream it was computed on.
-void wait_for(const Contribution& contribution);
 
 struct Node::Incoming {
   std::vector<Contribution> contributions;

@@ -2,18 +2,22 @@
 
 #include <algorithm>
 
+#include "weft/tensor/stream_order.h"
+
 namespace weft::autograd {
 
 namespace {
 
-// A node around a Pullback: any number of inputs and outputs.
+// A node around a Pullback: any number of inputs and outputs, on any devices, where the pullback runs on the streams
+// that were current when the operation was recorded: there lies what it kept.
 class JointNode final : public Node {
  public:
   JointNode(const char* name, std::span<Tensor> outputs, std::span<const Tensor> inputs,
             std::unique_ptr<Pullback> pullback, JointRanks ranks)
       : Node(name, current_stream(outputs[0].device()), static_cast<uint32_t>(outputs.size())),
         pullback_(std::move(pullback)),
-        ranks_(std::move(ranks)) {
+        ranks_(std::move(ranks)),
+        streams_(current_streams()) {
     edges_.reserve(inputs.size());
     for (const Tensor& x : inputs) edges_.push_back(x.defined() ? edge_of(x) : Edge{});
   }
@@ -21,19 +25,31 @@ class JointNode final : public Node {
   std::span<Edge> edges() noexcept override { return edges_; }
 
   void pull(std::span<const Tensor> dys, std::span<const bool> wanted, std::span<Tensor> dxs) override {
-    Tensors result = pullback_->pull(dys, wanted);
-    WEFT_CHECK(AutogradError, result.size() == dxs.size(), "backward of ", name(), ": the pullback returned ",
-               result.size(), " gradients for ", dxs.size(), " inputs");
-    std::move(result.begin(), result.end(), dxs.begin());
+    const std::vector<Stream> outer = current_streams();
+    if (outer == streams_) return pull_here(dys, wanted, dxs);
+    const StreamsGuard recorded(streams_);
+    for (const Tensor& dy : dys)
+      if (dy.defined()) hand_over(dy, stream_in(outer, dy.device()), current_stream(dy.device()));
+    pull_here(dys, wanted, dxs);
+    for (const Tensor& dx : dxs)
+      if (dx.defined()) hand_over(dx, current_stream(dx.device()), stream_in(outer, dx.device()));
   }
 
   void drop_saved() noexcept override { pullback_.reset(); }
   const JointRanks& ranks() const { return ranks_; }
 
  private:
+  void pull_here(std::span<const Tensor> dys, std::span<const bool> wanted, std::span<Tensor> dxs) {
+    Tensors result = pullback_->pull(dys, wanted);
+    WEFT_CHECK(AutogradError, result.size() == dxs.size(), "backward of ", name(), ": the pullback returned ",
+               result.size(), " gradients for ", dxs.size(), " inputs");
+    std::move(result.begin(), result.end(), dxs.begin());
+  }
+
   std::vector<Edge> edges_;
   std::unique_ptr<Pullback> pullback_;
   JointRanks ranks_;
+  std::vector<Stream> streams_;
 };
 
 }  // namespace

@@ -23,32 +23,29 @@ class Parallelizable {
 };
 
 namespace detail {
-/// The first tensor of an item: its device chooses the worker, its first extent counts the samples.
-inline const Tensor* first_tensor(const Tensor& x) { return x.defined() ? &x : nullptr; }
-template <class T>
-const Tensor* first_tensor(const T&) {
-  return nullptr;
+/// f(tensor) for the tensors of an item or a result.
+template <class F>
+void each_tensor(const Tensor& x, const F& f) {
+  if (x.defined()) f(x);
 }
-template <class T>
-const Tensor* first_tensor(const std::vector<T>& list);
-template <class A, class B>
-const Tensor* first_tensor(const std::pair<A, B>& pair);
-template <class... T>
-const Tensor* first_tensor(const std::tuple<T...>& tuple) {
-  const Tensor* found = nullptr;
-  std::apply([&](const auto&... each) { ((found = found ? found : first_tensor(each)), ...); }, tuple);
-  return found;
+template <class T, class F>
+void each_tensor(const T&, const F&) {}
+template <class T, class F>
+void each_tensor(const std::vector<T>& list, const F& f);
+template <class A, class B, class F>
+void each_tensor(const std::pair<A, B>& pair, const F& f);
+template <class... T, class F>
+void each_tensor(const std::tuple<T...>& tuple, const F& f) {
+  std::apply([&](const auto&... each) { (each_tensor(each, f), ...); }, tuple);
 }
-template <class A, class B>
-const Tensor* first_tensor(const std::pair<A, B>& pair) {
-  const Tensor* found = first_tensor(pair.first);
-  return found ? found : first_tensor(pair.second);
+template <class A, class B, class F>
+void each_tensor(const std::pair<A, B>& pair, const F& f) {
+  each_tensor(pair.first, f);
+  each_tensor(pair.second, f);
 }
-template <class T>
-const Tensor* first_tensor(const std::vector<T>& list) {
-  for (const T& each : list)
-    if (const Tensor* found = first_tensor(each)) return found;
-  return nullptr;
+template <class T, class F>
+void each_tensor(const std::vector<T>& list, const F& f) {
+  for (const T& each : list) each_tensor(each, f);
 }
 }  // namespace detail
 
@@ -70,9 +67,11 @@ class Parallel {
   Parallel(int num_workers, std::function<Out(In)> task, const ParallelOptions& options = {})
       : task_(std::make_shared<std::function<Out(In)>>(std::move(task))), pool_(num_workers, options) {}
 
-  /// Queues an item; with no workers, does it now: its error comes out of get() all the same.
+  /// Queues an item; with no workers, does it now: its error comes out of get() all the same. Its work is queued on the
+  /// streams that are current here, and those current where the result is fetched wait for it.
   Ticket put(In x) {
-    const Tensor* tensor = detail::first_tensor(x);
+    const Tensor* tensor = nullptr;  // the first: its device chooses the worker, its first extent counts the samples
+    detail::each_tensor(x, [&tensor](const Tensor& each) { tensor = tensor ? tensor : &each; });
     const std::optional<Device> device = tensor ? std::optional(tensor->device()) : std::nullopt;
     const int64_t samples = tensor && tensor->rank() > 0 ? tensor->size(0) : 0;
     auto result = std::make_shared<std::optional<Stored>>();
@@ -116,7 +115,10 @@ class Parallel {
 
  private:
   static Stored take(const Pool::Result& result) {
-    return std::move(**std::static_pointer_cast<std::optional<Stored>>(result));
+    Stored value = std::move(**std::static_pointer_cast<std::optional<Stored>>(result));
+    // Memory of the streams of put() is used on those of this thread now.
+    detail::each_tensor(value, [](const Tensor& x) { x.storage().record_stream(current_stream(x.device())); });
+    return value;
   }
 
   std::shared_ptr<std::function<Out(In)>> task_;

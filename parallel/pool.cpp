@@ -10,6 +10,7 @@
 #include "weft/parallel/worker.h"
 #include "weft/tensor/deadline.h"
 #include "weft/tensor/group.h"
+#include "weft/tensor/stream_order.h"
 
 namespace weft::parallel {
 
@@ -210,6 +211,7 @@ Pool::Result Pool::fetch(Lock& lock, Ticket ticket, Seconds patience) {
   WEFT_CHECK(Error, mine, "Parallel: the result of ticket ", ticket, " was fetched by another thread");
   WEFT_CHECK(Error, !cancelled, "Parallel: item ", ticket, " was cancelled before it started");
   if (error) std::rethrow_exception(error);
+  wait_for(item.context.streams);  // this thread may have others current than the one that put the item
   return result;
 }
 

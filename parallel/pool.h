@@ -38,8 +38,9 @@ class Pool {
   /// `result`: what waiting for the item returns, filled by the job. Throws Error after close() or when no place became
   /// free within the deadline.
   Ticket put(std::optional<Device> device, int64_t samples, std::function<void()> job, Result result);
-  /// Waits for one item, the next in order of put, or the next that is ready. Throws what the job threw; Error where
-  /// nothing is outstanding, the item was cancelled or fetched before, or the deadline passed.
+  /// Waits for one item, the next in order of put, or the next that is ready. Current streams of this thread wait for
+  /// those of put, on which the item ran. Throws what the job threw; Error where nothing is outstanding, the item was
+  /// cancelled or fetched before, or the deadline passed.
   Result wait(Ticket ticket);
   Result wait_next();
   Result wait_any();

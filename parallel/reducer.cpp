@@ -5,26 +5,18 @@
 #include "weft/autograd/record_scope.h"
 #include "weft/tensor/collective.h"
 #include "weft/tensor/collective_stream.h"
+#include "weft/tensor/stream_order.h"
 
 namespace weft::parallel {
 
 namespace {
 
-// Makes the devices' streams of sums current, with one guard in another.
-class SumsStreams {
- public:
-  explicit SumsStreams(const std::vector<Device>& devices) {
-    for (const Device device : devices) guards_.push_back(std::make_unique<StreamGuard>(collective_stream(device)));
-  }
-  ~SumsStreams() {
-    while (!guards_.empty()) guards_.pop_back();
-  }
-  SumsStreams(const SumsStreams&) = delete;
-  SumsStreams& operator=(const SumsStreams&) = delete;
-
- private:
-  std::vector<std::unique_ptr<StreamGuard>> guards_;
-};
+// Current streams with the devices' streams of sums in place of theirs.
+std::vector<Stream> with_streams_of_sums(const std::vector<Device>& devices) {
+  std::vector<Stream> streams = current_streams();
+  for (const Device device : devices) set_in(streams, collective_stream(device));
+  return streams;
+}
 
 }  // namespace
 
@@ -77,7 +69,7 @@ struct Reducer::Early {
       sums = bucket.sum(gradients);
       return;
     }
-    const SumsStreams streams(bucket.devices);
+    const StreamsGuard streams(with_streams_of_sums(bucket.devices));
     Tensors flats;
     for (size_t i = 0; i < places.size(); ++i) {
       const Stream here = current_stream(bucket.devices[i]);

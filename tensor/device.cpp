@@ -11,6 +11,7 @@
 #include "weft/tensor/cpu/cpu_backend.h"
 #include "weft/tensor/error.h"
 #include "weft/tensor/profile_scope.h"
+#include "weft/tensor/stream_order.h"
 
 namespace weft {
 
@@ -18,7 +19,7 @@ namespace {
 
 constinit std::array<std::atomic<Backend*>, device_types> backends = {};
 
-// The current device, and the current stream of every device whose stream is not the default one.
+// The current device, and the current stream of every device whose stream is not the default one (see set_in).
 struct Current {
   Device device;
   std::vector<Stream> streams;
@@ -124,28 +125,8 @@ void check_exists(Device device) {
 
 Device current_device() noexcept { return current().device; }
 Stream current_stream() noexcept { return current_stream(current().device); }
-Stream current_stream(Device device) noexcept {
-  for (const Stream& stream : current().streams)
-    if (stream.device == device) return stream;
-  return {device, 0};
-}
-
-namespace {
-
-void set_current_stream(Stream stream) {
-  auto& streams = current().streams;
-  for (size_t i = 0; i < streams.size(); ++i) {
-    if (streams[i].device != stream.device) continue;
-    if (stream.id == 0)
-      streams.erase(streams.begin() + static_cast<std::ptrdiff_t>(i));
-    else
-      streams[i] = stream;
-    return;
-  }
-  if (stream.id != 0) streams.push_back(stream);
-}
-
-}  // namespace
+Stream current_stream(Device device) noexcept { return stream_in(current().streams, device); }
+std::vector<Stream> current_streams() { return current().streams; }
 
 Stream Stream::create(Device device) {
   check_exists(device);
@@ -191,12 +172,17 @@ DeviceGuard::~DeviceGuard() { current().device = previous_; }
 StreamGuard::StreamGuard(Stream stream) : previous_(current_stream(stream.device)), device_(current().device) {
   check_exists(stream.device);
   current().device = stream.device;
-  set_current_stream(stream);
+  set_in(current().streams, stream);
 }
 StreamGuard::~StreamGuard() {
   current().device = device_;
-  set_current_stream(previous_);
+  set_in(current().streams, previous_);
 }
+
+StreamsGuard::StreamsGuard(std::vector<Stream> streams) noexcept : previous_(std::move(streams)) {
+  previous_.swap(current().streams);
+}
+StreamsGuard::~StreamsGuard() { previous_.swap(current().streams); }
 
 Event::~Event() {
   if (handle_) backend(device_.type).destroy_event(handle_, device_.index);

@@ -1,11 +1,14 @@
 #include "weft/tensor/group.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 
 #include "weft/tensor/deadline.h"
 #include "weft/tensor/profile_scope.h"
+#include "weft/tensor/stream_order.h"
 
 namespace weft {
 
@@ -15,12 +18,45 @@ RankContext& current_rank() noexcept {
 }
 
 namespace {
+
 std::atomic<uint64_t> next_group{1};
-}
+
+// The streams of joint work. The ranks' own are those of their caller, all alike, unless a rank has made others
+// current; then each device's first rank lends its stream.
+class JointStreams {
+ public:
+  JointStreams(const std::vector<Device>& devices, std::vector<std::vector<Stream>> ranks) : ranks_(std::move(ranks)) {
+    if (std::all_of(ranks_.begin(), ranks_.end(), [this](const auto& streams) { return streams == ranks_[0]; })) return;
+    std::vector<Stream> chosen = ranks_[0];
+    for (size_t i = ranks_.size(); i-- > 0;) set_in(chosen, stream_in(ranks_[i], devices[i]));
+    guard_.emplace(std::move(chosen));
+  }
+  void take(std::span<const Tensors> tensors) const {
+    each(tensors, [](const Tensor& x, Stream rank) { hand_over(x, rank, current_stream(x.device())); });
+  }
+  void give(std::span<const Tensors> tensors) const {
+    each(tensors, [](const Tensor& x, Stream rank) { hand_over(x, current_stream(x.device()), rank); });
+  }
+
+ private:
+  template <class F>
+  void each(std::span<const Tensors> tensors, F f) const {
+    if (!guard_) return;
+    for (size_t i = 0; i < tensors.size(); ++i)
+      for (const Tensor& x : tensors[i])
+        if (x.defined()) f(x, stream_in(ranks_[i], x.device()));
+  }
+
+  std::vector<std::vector<Stream>> ranks_;
+  std::optional<StreamsGuard> guard_;
+};
+
+}  // namespace
 
 struct Group::Meetings {
   struct Seat {
     Tensors tensors;
+    std::vector<Stream> streams = {};  // the rank's current ones
     std::string what;
     bool here = false;
     bool left = false;
@@ -121,6 +157,7 @@ Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Ac
   m.check_left(meeting, what);
   Meetings::Seat& seat = m.seats[static_cast<size_t>(rank)];
   seat.tensors = std::move(tensors);
+  seat.streams = current_streams();
   seat.what = what;
   seat.here = true;
   if (++m.arrived == size()) {
@@ -129,10 +166,16 @@ Tensors Group::meet(int rank, const std::string& what, Tensors tensors, const Ac
     try {
       m.check_agreement();
       std::vector<Tensors> deposits;
-      for (Meetings::Seat& s : m.seats) deposits.push_back(std::move(s.tensors));
+      std::vector<std::vector<Stream>> streams;
+      for (Meetings::Seat& s : m.seats)
+        deposits.push_back(std::move(s.tensors)), streams.push_back(std::move(s.streams));
       lock.unlock();  // the others only wait; a rank that leaves meanwhile must not block
       const RankGuard nobody({});
+      const JointStreams joint(devices_, std::move(streams));
+      joint.take(deposits);
       m.results = act(deposits);
+      joint.give(deposits);  // it may have changed them
+      joint.give(m.results);
     } catch (...) {
       error = std::current_exception();
     }

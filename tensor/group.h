@@ -45,7 +45,8 @@ class Group {
   Order order() const { return options_.order; }
 
   /// What the last rank does for all, as a thread that is no rank: gets every rank's tensors, in order of rank, and
-  /// returns each rank's results.
+  /// returns each rank's results. On the streams that are current where the ranks called; where those of ranks on one
+  /// device differ, on one of them, and the others wait before and after.
   using Act = std::function<std::vector<Tensors>(std::span<const Tensors> deposits)>;
   /// Called by every rank, the same number of times and with the same `what` ("all_reduce sum float32[1024]").
   /// Throws CommError `all_reduce #41: rank 0 …, rank 2 …` in all ranks if they disagree, if one left or the deadline

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <mutex>
 #include <new>
 #include <vector>
 
@@ -60,6 +61,8 @@ void uncount(Stream stream, int64_t bytes) noexcept {
 
 void Storage::record_stream(Stream stream) {
   if (stream == stream_ || stream.device.is_cpu()) return;
+  static constinit std::mutex mutex;  // several threads may hand the same memory on
+  const std::lock_guard lock(mutex);
   if (!extra_) extra_ = new Extra;
   for (const Stream& known : extra_->streams)
     if (known == stream) return;
