@@ -55,11 +55,11 @@ ErrorMark StreamSlot::arm(const char* message) {
 
 void StreamSlot::synchronize() {
   uint64_t error = no_error;
-  // Once armed it stays so: another thread may have armed it for a kernel that it launches after this wait.
   if (armed_.load(std::memory_order_acquire)) {
     const std::lock_guard lock(mutex_);
     check(cudaMemcpyAsync(seen_, word_, sizeof(uint64_t), cudaMemcpyDeviceToHost, stream_.raw()), "synchronize");
     check(wait_for(stream_.raw(), device_), "synchronize");
+    // It stays armed: another thread may have armed it for a kernel that it launches after this wait.
     error = *seen_;
     if (error != no_error) check(cudaMemsetAsync(word_, 0xff, sizeof(uint64_t), stream_.raw()), "error word");
   } else {
