@@ -2,6 +2,7 @@
 #pragma once
 
 #include "weft/tensor/backend.h"
+#include "weft/tensor/memory_peak.h"
 
 namespace weft::cuda {
 
@@ -9,8 +10,11 @@ class Workspace {
  public:
   /// Zero bytes are no memory. Throws OutOfMemory.
   Workspace(size_t bytes, Stream stream)
-      : bytes_(bytes), stream_(stream), data_(bytes ? backend(DeviceType::cuda).allocate(bytes, stream) : nullptr) {}
+      : bytes_(bytes), stream_(stream), data_(bytes ? backend(DeviceType::cuda).allocate(bytes, stream) : nullptr) {
+    count_workspace(stream_.device, static_cast<int64_t>(bytes_));
+  }
   ~Workspace() {
+    count_workspace(stream_.device, -static_cast<int64_t>(bytes_));
     if (data_) backend(DeviceType::cuda).deallocate(data_, bytes_, stream_);
   }
   Workspace(const Workspace&) = delete;

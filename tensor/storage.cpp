@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "weft/tensor/error.h"
+#include "weft/tensor/memory_peak.h"
 #include "weft/tensor/profile_scope.h"
 #include "weft/tensor/small_pool.h"
 #include "weft/tensor/untold.h"
@@ -23,11 +24,15 @@ namespace {
 struct Counters {
   std::atomic<int64_t> in_use{0}, peak{0}, allocations{0}, live{0};
 
-  int64_t add(int64_t bytes) noexcept {
+  int64_t change(int64_t bytes) noexcept {
     const int64_t now = in_use.fetch_add(bytes, std::memory_order_relaxed) + bytes;
     int64_t seen = peak.load(std::memory_order_relaxed);
     while (now > seen && !peak.compare_exchange_weak(seen, now, std::memory_order_relaxed)) {
     }
+    return now;
+  }
+  int64_t add(int64_t bytes) noexcept {
+    const int64_t now = change(bytes);
     allocations.fetch_add(1, std::memory_order_relaxed);
     live.fetch_add(1, std::memory_order_relaxed);
     return now;
@@ -135,6 +140,13 @@ MemoryStats memory_stats(Device device) {
   stats.live_storages = c.live.load(std::memory_order_relaxed);
   return stats;
 }
+
+void reset_peak(Device device) {
+  Counters& c = counters_of(device);
+  c.peak.store(c.in_use.load(std::memory_order_relaxed), std::memory_order_relaxed);
+}
+
+void count_workspace(Device device, int64_t bytes) noexcept { counters_of(device).change(bytes); }
 
 std::string to_string(const MemoryStats& stats) {
   const auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };

@@ -75,6 +75,7 @@ if(kernel_files)
 endif()
 
 file(GLOB sim_tests CONFIGURE_DEPENDS cuda_sim/*_test.cpp)
+list(APPEND sim_tests "${CMAKE_CURRENT_SOURCE_DIR}/cuda/nccl_clique_test.cpp")
 if(NOT sim_nccl)
   list(FILTER sim_tests EXCLUDE REGEX "/nccl[^/]*$")
 endif()
@@ -89,6 +90,16 @@ if(WeftNCCL_INCLUDE_DIR)
   set_tests_properties(sim/without_nccl PROPERTIES
     FAIL_REGULAR_EXPRESSION "test cases: +0 " ENVIRONMENT "${test_environment};WEFT_NCCL=0" TIMEOUT 600)
 endif()
+
+# As on a machine with one card: lists of devices name it again (parallel/devices.h). Not what takes long on any number,
+# nor the pool's workloads. And what names no device, made on a card (support/main.cpp).
+add_test(NAME sim/one_card COMMAND weft_tests_sim "--source-file=*tests/parallel/*"
+  "--source-file-exclude=*parallel/segmentation_training*,*parallel/pool_random*,*parallel/u_net*"
+  "--test-case-exclude=every allocation of a whole step*")
+add_test(NAME sim/on_cuda_alone COMMAND weft_tests_sim
+  "--source-file=*tests/nn/layers*,*tests/nn/loss*,*tests/nn/batch_norm*,*tests/nn/optim*,*tests/nn/ema*,*tests/nn/grad*")
+set_tests_properties(sim/one_card sim/on_cuda_alone PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: +0 " TIMEOUT 600
+  ENVIRONMENT "${test_environment};WEFT_DEVICE=cuda;WEFT_SIM_DEVICES=1")
 
 # With `ctest -C schedules`: what depends on the order of streams, again under every policy, on CUDA devices alone where a
 # case has the choice; a report fails a case. Not the FCN's step, which takes minutes and launches nothing that others do
@@ -125,5 +136,6 @@ target_link_libraries(weft_bench_gpu_sim PRIVATE
   ${WEFT_OBJECTS} ${WEFT_PRIVATE_LIBRARIES} ${sim_objects} weft_sim weft_sim_headers)
 set_target_properties(weft_bench_gpu_sim PROPERTIES LINKER_LANGUAGE CXX)
 add_test(NAME sim/bench_gpu COMMAND weft_bench_gpu_sim --tiny --no-steps)
-set_tests_properties(sim/bench_gpu PROPERTIES
+add_test(NAME sim/bench_gpu_steps COMMAND weft_bench_gpu_sim --tiny --device cpu step)  # which take minutes on simulated ones
+set_tests_properties(sim/bench_gpu sim/bench_gpu_steps PROPERTIES
   ENVIRONMENT "${test_environment};WEFT_BENCH_PYTHON=/nonexistent" FAIL_REGULAR_EXPRESSION "rows were left out" TIMEOUT 600)

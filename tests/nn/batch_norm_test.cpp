@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/parallel/devices.h"
 #include "weft/autograd/backward.h"
 #include "weft/autograd/ops/reduce.h"
 #include "weft/autograd/ops/unary.h"
@@ -42,7 +43,7 @@ using Results = std::vector<std::vector<double>>;
 Results run(Block& block, const std::vector<Device>& devices) {
   seed(8);
   const Tensor leaf = randn({5, 2, 3, 2}, wide()).attach_grad(), dy = randn({5, 2, 3, 2}, wide());
-  const parallel::DataParallelModel model(block, devices);
+  const parallel::DataParallelModel model(block, devices, test::wrapped());
   Tensor y, dx, penalty;
   {
     const autograd::Record record;
@@ -88,11 +89,9 @@ TEST_CASE("batch norm with a residual: one pass is as its parts, in training and
       const Results expected = run(parts, {"cpu:0"});
       for (const int n : {1, 2, 3}) {
         CAPTURE(n);
-        std::vector<Device> devices;
-        for (int i = 0; i < n; ++i) devices.push_back({DeviceType::cpu, i});
         Block fused(true, with_relu, true);
         fused.train(training);
-        check_equal(run(fused, devices), expected);
+        check_equal(run(fused, test::devices_here(n)), expected);
       }
     }
 }
@@ -105,7 +104,7 @@ TEST_CASE("batch norm with a residual: another shape is an error, also where ran
     WEFT_MEMBERS(inner)
     Tensor forward(const Tensor& x) const { return inner.forward(x, x.slice(2, 0, 1)); }
   } wrong;
-  const parallel::DataParallelModel model(wrong, {"cpu:0", "cpu:1"});
+  const parallel::DataParallelModel model(wrong, test::devices_here(2), test::wrapped());
   const autograd::Record record;
   CHECK_THROWS_WITH(model(ones({4, 2, 3, 3})), doctest::Contains("the residual has shape"));
 }

@@ -16,10 +16,11 @@ using namespace weft::nn;
 namespace {
 
 Tensor values(const Shape& shape, DType dtype, uint64_t seed) {
-  return test::make_tensor(test::make_values(test::input(shape), seed), dtype);
+  return test::make_tensor(test::make_values(test::input(shape), seed), dtype, current_device());
 }
 Tensor labels(const Shape& shape, int classes, uint64_t seed) {
-  return test::make_tensor(test::make_values(test::input(shape).labels(classes), seed), DType::i64) - 1;  // -1: ignored
+  const Tensor some = test::make_tensor(test::make_values(test::input(shape).labels(classes), seed), DType::i64);
+  return some.to(current_device()) - 1;  // -1: ignored
 }
 
 // Sums and weights of parts of a batch add up to those of the whole.
@@ -124,10 +125,11 @@ TEST_SUITE("nn/loss") {
 
   TEST_CASE("labels out of range, shapes and options that do not fit") {
     const Tensor x = zeros({2, 3}), bad = tensor<int64_t>({0, 3});
-    CHECK_THROWS_AS(NLLLoss()(x, bad), IndexError);
-    CHECK_THROWS_AS(FocalLoss()(x, bad), IndexError);
-    CHECK_THROWS_AS(DiceLoss()(x, bad), IndexError);
-    CHECK_THROWS_AS(OHEMLoss()(x, bad), IndexError);
+    const auto wait_for = [](const Tensor& y) { synchronize(y.device()); };
+    CHECK_THROWS_AS(wait_for(NLLLoss()(x, bad)), IndexError);
+    CHECK_THROWS_AS(wait_for(FocalLoss()(x, bad)), IndexError);
+    CHECK_THROWS_AS(wait_for(DiceLoss()(x, bad)), IndexError);
+    CHECK_THROWS_AS(wait_for(OHEMLoss()(x, bad)), IndexError);
     CHECK_THROWS_AS(NLLLoss()(x, tensor<int64_t>({0})), ShapeError);
     CHECK_THROWS_AS(NLLLoss()(x, tensor({0.f, 1.f})), DtypeError);
     CHECK_THROWS_AS(NLLLoss({.weights = ones({2})})(x, tensor<int64_t>({0, 1})), ShapeError);

@@ -52,7 +52,7 @@ TEST_SUITE("parallel/apply") {
     } net;
     const auto noise = [&](int n, const std::vector<double>& weights) {
       seed(5);
-      const DataParallelModel model(net, devices_here(n), {.weights = weights});
+      const DataParallelModel model(net, devices_here(n), wrapped({.weights = weights}));
       return gather(model(ones({5, 3})), device_here(0)).to_vector<float>();
     };
     const auto expected = noise(1, {});

@@ -56,7 +56,7 @@ void check_gradients(const autograd::GradcheckFunction& f, const Tensors& inputs
 
 TEST_SUITE("parallel/collectives") {
   TEST_CASE("values, on the devices where they belong, uneven parts") {
-    for (const DeviceType type : kinds(3)) {
+    for (const DeviceType type : kinds()) {
       const auto devices = devices_of(type, 3);
       const Tensor x = arange(0, 10).reshape({5, 2});
       const auto parts = scatter(x, devices);
@@ -85,11 +85,11 @@ TEST_SUITE("parallel/collectives") {
   TEST_CASE("the order of a tree is pairs of neighbours, then pairs of pairs, wherever the ranks are") {
     const std::vector<float> x{1e8f, -1e8f, 1, 1};  // in a chain 1 + 1 would come to the same, 1e8 + 1 would not
     const std::vector<float> y{1, 1e8f, -1e8f, 1};  // (1 + 1e8) + (-1e8 + 1) = 0, in a chain 1
-    for (const DeviceType type : kinds(4))
+    for (const DeviceType type : kinds())
       for (const int n : {1, 2, 4}) {
         Tensors xs, ys;
         for (size_t i = 0; i < 4; ++i) {
-          const Device device(type, static_cast<int>(i) * n / 4);
+          const Device device = device_of(type, static_cast<int>(i) * n / 4);
           xs.push_back(full({1}, x[i], {.device = device})), ys.push_back(full({1}, y[i], {.device = device}));
         }
         for (const Tensor& sum : ops::all_reduce(xs, Order::tree)) CHECK(sum.item<float>() == 2);
@@ -114,7 +114,7 @@ TEST_SUITE("parallel/collectives") {
   }
 
   TEST_CASE("first and second gradients of each") {
-    for (const DeviceType type : kinds(3)) {
+    for (const DeviceType type : kinds()) {
       const auto devices = devices_of(type, 3);
       const std::vector<int64_t> uneven{2, 0, 1};
       const Tensors three{f64({2, 2}), f64({2, 2}), f64({2, 2})};
@@ -185,7 +185,7 @@ TEST_SUITE("parallel/collectives") {
 
 TEST_SUITE("parallel/collectives in ranks") {
   TEST_CASE("values") {
-    for (const DeviceType type : kinds(3)) {
+    for (const DeviceType type : kinds()) {
       const auto devices = devices_of(type, 3);
       const Tensors x{full({2}, 1), full({2}, 2, {.device = devices[1]}), full({2}, 3, {.device = devices[2]})};
       const Tensors mine = {x[0].to(devices[0]), x[1], x[2]};

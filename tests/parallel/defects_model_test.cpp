@@ -52,6 +52,7 @@ TEST_SUITE("parallel/defects of model and criterion") {
     CHECK(net.w.devices() == std::vector<Device>{device_here(1)});
     CHECK(model(ones({2}, {.device = device_here(1)}))[0].device() == device_here(1));
 
+    if (!distinct_or_skip(2)) return;
     original::Parameter w(ones({1}, {.device = device_here(1)}));
     original::Module module = identity();
     module.parameters = {&w};
@@ -63,7 +64,7 @@ TEST_SUITE("parallel/defects of model and criterion") {
     const DeviceGuard here(device_here(0));
     Scale net;
     for (const int n : {0, 1, 2}) {
-      const PerDevice<Tensor> y = DataParallelModel(net, devices_here(n))(ones({4}));
+      const PerDevice<Tensor> y = DataParallelModel(net, devices_here(n), wrapped())(ones({4}));
       CHECK(y.size() == std::max(n, 1));
       CHECK(y[0].numel() == 4 / std::max(n, 1));
     }
@@ -80,10 +81,10 @@ TEST_SUITE("parallel/defects of model and criterion") {
     const Of nests([](const Tensor& x) { return std::tuple(x, std::tuple(x, x)); });
     const Of nothing([](const Tensor&) { return std::optional<Tensor>(); });
     for (const bool sync : {false, true}) {
-      CHECK(DataParallelModel(maps, devices_here(2), {.sync = sync})(ones({4}))[1].at("x").numel() == 2);
-      CHECK(std::get<0>(std::get<1>(DataParallelModel(nests, devices_here(2), {.sync = sync})(ones({4}))[1])).numel() ==
-            2);
-      CHECK_FALSE(DataParallelModel(nothing, devices_here(2), {.sync = sync})(ones({4}))[1].has_value());
+      CHECK(DataParallelModel(maps, devices_here(2), wrapped({.sync = sync}))(ones({4}))[1].at("x").numel() == 2);
+      CHECK(std::get<0>(std::get<1>(DataParallelModel(nests, devices_here(2), wrapped({.sync = sync}))(ones({4}))[1]))
+                .numel() == 2);
+      CHECK_FALSE(DataParallelModel(nothing, devices_here(2), wrapped({.sync = sync}))(ones({4}))[1].has_value());
     }
     original::Module modules[] = {{[](const Values& a, const Value&) {
                                     return dict({{"x", a[0]}});
@@ -102,7 +103,7 @@ TEST_SUITE("parallel/defects of model and criterion") {
     const DeviceGuard here(device_here(0));
     const auto two = [](const Tensor& y) { return std::tuple(y.mean(), y.sum()); };
     for (const int n : {1, 2}) {
-      const DataParallelCriterion criterion(two, devices_here(n));
+      const DataParallelCriterion criterion(two, devices_here(n), wrapped());
       const PerDevice<std::tuple<Tensor, Tensor>> losses = criterion(split_and_load(ones({4}), devices_here(n)));
       CHECK(losses.size() == n);
     }
@@ -123,7 +124,7 @@ TEST_SUITE("parallel/defects of model and criterion") {
   TEST_CASE("D14 a criterion on one device refuses the outputs of two") {
     const DeviceGuard here(device_here(0));
     const auto product = [](const Tensor& y, const Tensor& t) { return (y * t.slice(0, 0, y.size(0))).sum(); };
-    const DataParallelCriterion criterion(product, devices_here(1));
+    const DataParallelCriterion criterion(product, devices_here(1), wrapped());
     CHECK_THROWS_AS(criterion(split_and_load(ones({4}), devices_here(2)), ones({4})), DeviceError);
 
     original::Module module{[&](const Values& a, const Value&) -> Value { return product(a[0].tensor, a[1].tensor); }};
@@ -151,7 +152,7 @@ TEST_SUITE("parallel/defects of model and criterion") {
       ++calls;
       return x * factor;
     });
-    CHECK(DataParallelModel(net, devices_here(2))(ones({1}), 2.0).size() == 1);
+    CHECK(DataParallelModel(net, devices_here(2), wrapped())(ones({1}), 2.0).size() == 1);
     CHECK(calls == 1);
 
     const auto [inputs, named] = original::split_load_kwargs(
@@ -179,19 +180,20 @@ TEST_SUITE("parallel/defects of model and criterion") {
       return a[0];
     }};
     const autograd::TrainMode train;
-    DataParallelModel(net, devices_here(2), {.sync = true})(ones({4}));
+    DataParallelModel(net, devices_here(2), wrapped({.sync = true}))(ones({4}));
     original::DataParallelModel(module, devices_here(2), true)({ones({4})});
     CHECK(training == 2);
     CHECK(their_training == 0);
   }
 
   TEST_CASE("D19 an exception that is no std::exception is reported as what it is") {
+    if (!distinct_or_skip(2)) return;
     const DeviceGuard here(device_here(0));
     const Of net([](const Tensor& x) -> Tensor {
       if (x.device().index == 1) throw 42;
       return x;
     });
-    CHECK_THROWS_WITH_AS(DataParallelModel(net, devices_here(2))(ones({4})),
+    CHECK_THROWS_WITH_AS(DataParallelModel(net, devices_here(2), wrapped())(ones({4})),
                          said_here("parallel: 1 of 2 devices failed. cpu:1: threw a value of type int").c_str(),
                          WorkerErrors);
     original::Module module{[](const Values& a, const Value&) -> Value {
@@ -211,7 +213,7 @@ TEST_SUITE("parallel/defects of model and criterion") {
       threads.insert(std::this_thread::get_id());
       return x;
     });
-    const DataParallelModel model(net, devices_here(2), {.sync = true});
+    const DataParallelModel model(net, devices_here(2), wrapped({.sync = true}));
     for (int i = 0; i < 10; ++i) model(ones({4}));
     CHECK(threads.size() == 2);
 

@@ -41,7 +41,7 @@ struct Plan {
 } plan;
 
 void pass(Point point, Device device) {
-  if (plan.point != point || plan.device != device.index || plan.nth-- != 0) return;
+  if (plan.point != point || device_of(device.type, plan.device) != device || plan.nth-- != 0) return;
   ++plan.fired;
   fail<Error>("planted in ", device);
 }
@@ -110,8 +110,8 @@ using Values = std::vector<std::vector<float>>;
 
 struct Training {
   explicit Training(const std::vector<Device>& devices)
-      : model(net, devices),
-        criterion(Loss(), devices),
+      : model(net, devices, wrapped()),
+        criterion(Loss(), devices, wrapped()),
         trainer(net.parameters(), FragileSGD({.lr = 0.1, .momentum = 0.9})) {
     image = randn({7, 2, 5, 5});
     std::vector<int64_t> labels(7 * 25);
@@ -193,7 +193,7 @@ void fail_allocations(const std::vector<Device>& devices, const std::string& wha
 
 TEST_SUITE("parallel/failure") {
   TEST_CASE("any device at any point of a step") {
-    for (const DeviceType type : kinds(3)) {
+    for (const DeviceType type : kinds()) {
       const auto devices = devices_of(type, 3);
       const Values after_one = clean(devices, 1), after_two = clean(devices, 2);
       for (const Point point :
@@ -220,7 +220,7 @@ TEST_SUITE("parallel/failure") {
   }
 
   TEST_CASE("any sum over devices of a step: statistics, weights, their gradients, and those of the parameters") {
-    for (const DeviceType type : kinds(3)) {
+    for (const DeviceType type : kinds(3)) {  // else no communicator is asked
       const auto devices = devices_of(type, 3);
       const FragileCommunicator communicator(type);
       const Values after_one = clean(devices, 1), after_two = clean(devices, 2);
@@ -248,7 +248,7 @@ TEST_SUITE("parallel/failure") {
     }
   }
 
-  TEST_CASE("an update that fails on one device is made good from another; on all, the trainer asks for a state") {
+  TEST_CASE("an update that fails on one device is made good from another") {
     for (const DeviceType type : kinds(3)) {
       const auto devices = devices_of(type, 3);
       const Values after_two = clean(devices, 2), after_three = clean(devices, 3);
@@ -263,11 +263,16 @@ TEST_SUITE("parallel/failure") {
         training.step();
         CHECK(training.values() == after_three);
       }
+    }
+  }
+
+  TEST_CASE("after an update that failed on all devices the trainer asks for a state") {
+    for (const DeviceType type : kinds()) {
       Training alone(devices_of(type, 1));
       alone.step();
       const auto state = alone.trainer.state();
       plan.start(Point::update, 0);
-      CHECK(text_of([&] { alone.step(); }) == "planted in " + to_string(devices[0]));
+      CHECK(text_of([&] { alone.step(); }) == "planted in " + to_string(device_of(type, 0)));
       CHECK(plan.end() == 1);
       CHECK_THROWS_WITH(alone.step(),
                         "step: copies of the parameters differ since an update failed; load a state first");
@@ -279,6 +284,7 @@ TEST_SUITE("parallel/failure") {
 
   TEST_CASE("every allocation of a whole step fails once, on whatever thread") {
     for (const HostFault kind : {HostFault::pool, HostFault::heap}) {
+      if (on_cuda_alone()) break;  // what CUDA allocates on the host is not weft's to fail
       if (!can_fail(kind)) {
         MESSAGE("operator new belongs to the sanitizer here and is not made to fail");
         continue;

@@ -66,7 +66,7 @@ Result train(const std::vector<Device>& devices, const Setting& s, int steps) {
   const GeneratorGuard seed(Generator(3));
   const DeviceGuard host("cpu");
   Net net;
-  const DataParallelOptions options{.shares = s.shares};
+  const DataParallelOptions options = wrapped({.shares = s.shares});
   const DataParallelModel model(net, devices, options);
   const DataParallelCriterion criterion(nn::SoftmaxCrossEntropyLoss(), devices, options);
   auto trainer = std::make_unique<Trainer>(net.parameters(), optimizer_of(s));
@@ -125,8 +125,8 @@ Result train_plain(const std::vector<Device>& devices, const Setting& s, int ste
   const GeneratorGuard seed(Generator(4));
   const DeviceGuard host("cpu");
   Plain net;
-  const DataParallelModel model(net, devices);
-  const DataParallelCriterion criterion(nn::SoftmaxCrossEntropyLoss(), devices);
+  const DataParallelModel model(net, devices, wrapped());
+  const DataParallelCriterion criterion(nn::SoftmaxCrossEntropyLoss(), devices, wrapped());
   Trainer trainer(net.parameters(), optimizer_of(s));
   nn::optim::GradScaler scaler({.init_scale = 1024, .growth_interval = 1000, .enabled = s.scaled});
   Result result;
@@ -169,7 +169,7 @@ double mean_of_last(const std::vector<double>& losses, size_t count) {
 
 TEST_SUITE("parallel/mixed_precision") {
   TEST_CASE("bf16 autocast: the same bits on 1 and 2 devices with shares, and about f32's loss") {
-    for (const DeviceType type : kinds(2)) {
+    for (const DeviceType type : kinds()) {
       const int steps = natively_or(type, 40, 2);
       const Setting setting{.dtype = DType::bf16, .shares = 2};
       const Result one = train(devices_of(type, 1), setting, steps), two = train(devices_of(type, 2), setting, steps);
@@ -202,7 +202,7 @@ TEST_SUITE("parallel/mixed_precision") {
         CAPTURE(n);
         Block block;
         block.main = main, block.residual = residual;
-        const DataParallelModel model(block, devices_here(n));
+        const DataParallelModel model(block, devices_here(n), wrapped());
         const Tensor leaf = x.clone().attach_grad();
         Tensor y;
         {
@@ -222,7 +222,7 @@ TEST_SUITE("parallel/mixed_precision") {
   }
 
   TEST_CASE("f16 autocast with a scaler trains like f32") {
-    for (const DeviceType type : kinds(2)) {
+    for (const DeviceType type : kinds()) {
       const int steps = natively_or(type, 40, 2);
       const Result half = train(devices_of(type, 2), {.dtype = DType::f16, .scaled = true}, steps);
       const Result wide = train(devices_of(type, 2), {}, steps);
@@ -233,7 +233,7 @@ TEST_SUITE("parallel/mixed_precision") {
   }
 
   TEST_CASE("a scale that is a power of two changes no bit of an f32 training, clipped or not") {
-    for (const DeviceType type : kinds(2))
+    for (const DeviceType type : kinds())
       for (const bool adam : {false, true})
         for (const double max_norm : {0.0, 0.05}) {
           CAPTURE(adam);
@@ -249,7 +249,7 @@ TEST_SUITE("parallel/mixed_precision") {
   }
 
   TEST_CASE("an overflow on one of 4 devices: no device steps, and the training goes on as if the step had not been") {
-    for (const DeviceType type : kinds(4))
+    for (const DeviceType type : kinds())
       for (const bool adam : {false, true})
         for (const double max_norm : {0.0, 0.05}) {
           CAPTURE(adam);

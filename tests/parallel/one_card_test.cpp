@@ -83,7 +83,7 @@ std::string to_string(const std::vector<Device>& devices) {
 
 TEST_SUITE("parallel/one_card") {
   TEST_CASE("one device listed twice trains as if listed once; with 4 shares to the same bits") {
-    for (const DeviceType type : kinds(1)) {
+    for (const DeviceType type : kinds()) {
       const Device device(type, 0);
       const std::vector<float> once = train({device}, {}), shares = train({device}, {.shares = 4});
       CHECK(difference(shares, once) < 1e-3);
@@ -100,7 +100,7 @@ TEST_SUITE("parallel/one_card") {
   }
 
   TEST_CASE("two runs of a training: the same bits") {
-    for (const DeviceType type : kinds(1))
+    for (const DeviceType type : kinds())
       for (const size_t times : {size_t{1}, size_t{2}}) {
         const std::vector<Device> devices(times, Device(type, 0));
         const std::vector<float> first = train(devices, {}), second = train(devices, {});

@@ -171,8 +171,8 @@ struct Net : nn::Module {
 };
 
 std::vector<std::vector<float>> train(Net& net, const std::vector<Device>& devices, const Tensor& x, const Tensor& y) {
-  const DataParallelModel model(net, devices);
-  const DataParallelCriterion criterion(nn::MSELoss(), devices);
+  const DataParallelModel model(net, devices, wrapped());
+  const DataParallelCriterion criterion(nn::MSELoss(), devices, wrapped());
   Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 0.05, .momentum = 0.5}));
   for (int step = 0; step < 15; ++step) {
     PerDevice<Tensor> losses;

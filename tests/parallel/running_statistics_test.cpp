@@ -85,7 +85,7 @@ std::vector<int64_t> sizes_of(int64_t batch, int ranks) {
 
 struct Training {
   Training(Net& net, const std::vector<Device>& devices, const DataParallelOptions& options = {})
-      : model(net, devices, options),
+      : model(net, devices, wrapped(options)),
         ranks(static_cast<int>(model.devices().size())),
         reference(static_cast<size_t>(ranks)) {}
   void step(int64_t batch, uint64_t number) {
@@ -114,7 +114,7 @@ Tensor unseen() {
 TEST_SUITE("parallel/running statistics") {
   TEST_CASE("ranks gather their own; what is saved is merged, weighted by what each has seen") {
     CHECK(sizes_of(3, 4) == batches_on_four[1].second);
-    for (const DeviceType type : kinds(4))
+    for (const DeviceType type : kinds())
       for (const int n : {1, 2, 3, 4}) {
         CAPTURE(n);
         Net net;
@@ -142,7 +142,7 @@ TEST_SUITE("parallel/running statistics") {
   }
 
   TEST_CASE("evaluation on n devices equals evaluation on one with the merged statistics") {
-    for (const DeviceType type : kinds(4))
+    for (const DeviceType type : kinds())
       for (const int n : {2, 4})
         for (const int shares : {0, 4}) {
           CAPTURE(n);
@@ -155,7 +155,7 @@ TEST_SUITE("parallel/running statistics") {
           CHECK(close(values(net.norm.running_var, 1), training.reference.var[0]));
           alone.norm.running_mean.set(net.norm.running_mean.at(0));
           alone.norm.running_var.set(net.norm.running_var.at(n - 1));
-          const DataParallelModel one(alone, devices_of(type, 1));
+          const DataParallelModel one(alone, devices_of(type, 1), wrapped());
           CHECK(gather(one(x), devices_of(type, 1)[0]).to_vector<float>() == y.to_vector<float>());
           net.to(devices_of(type, 1));
           CHECK(net.forward(x.to(devices_of(type, 1)[0])).to_vector<float>() == y.to_vector<float>());
@@ -164,7 +164,7 @@ TEST_SUITE("parallel/running statistics") {
 
   TEST_CASE("a checkpoint holds them merged, and a training that goes on from it comes to the same bits") {
     const TempFolder folder;
-    for (const DeviceType type : kinds(3)) {
+    for (const DeviceType type : kinds()) {
       const auto devices = devices_of(type, 3);
       Net net, resumed;
       Training training(net, devices);

@@ -125,7 +125,7 @@ TEST_SUITE("parallel/split") {
     CHECK(std::get<1>(shares[1]).device() == devices[1]);
     CHECK(std::get<2>(shares[1]).shape() == Shape{5});
     const PerDevice<Tensor> elsewhere({devices[1], devices[0]}, {ones({5}).to(devices[1]), ones({1})});
-    CHECK_THROWS_AS(split_and_load(elsewhere, devices), DeviceError);
+    if (distinct_or_skip(2)) CHECK_THROWS_AS(split_and_load(elsewhere, devices), DeviceError);
   }
 
   TEST_CASE("leaves whose batches differ are an error that names both") {

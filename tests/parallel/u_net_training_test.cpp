@@ -58,8 +58,8 @@ double largest_difference(const Result& a, const Result& b) {
 Result train(const std::vector<Device>& places, int steps, bool sync = true, const DataParallelOptions& options = {}) {
   seed(5);
   models::UNet net({.widths = {4, 8}, .sync = sync});
-  const DataParallelModel model(net, places, options);
-  const DataParallelCriterion criterion(nn::SoftmaxCrossEntropyLoss(), places, options);
+  const DataParallelModel model(net, places, wrapped(options));
+  const DataParallelCriterion criterion(nn::SoftmaxCrossEntropyLoss(), places, wrapped(options));
   Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 0.1, .momentum = 0.9}));
   Result result;
   for (int step = 0; step < steps; ++step) {

@@ -18,11 +18,14 @@ int64_t weft_test_failed_allocations() __attribute__((weak));
 namespace weft::test {
 /// True in a program whose CUDA devices are simulated.
 inline bool simulated() { return weft_test_after_case != nullptr; }
-/// WEFT_DEVICE=cuda in the environment: the op table and tests that run on a list of devices leave out the CPU, which
-/// other runs test. Tests that name no device stay on the CPU.
+/// WEFT_DEVICE=cuda in the environment: tests run on CUDA devices alone where they have the choice. The op table and
+/// those with a list of devices leave out the CPU, which other runs test; in the files that main.cpp lists, what names
+/// no device is made on cuda:0.
 bool on_cuda_alone();
 /// True if a CUDA device, real or simulated, is there. If not, the skip is counted and announced at the end.
 bool cuda_or_skip();
+/// True if there are n CUDA devices; if not, the same with a count of its own. Where there is none, as cuda_or_skip.
+bool several_or_skip(int n);
 /// cpu:0 (unless on_cuda_alone), and a CUDA device if there is one (else as cuda_or_skip): for tests that run on both.
 std::vector<Device> devices_to_test();
 }  // namespace weft::test

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ namespace weft::test {
 
 namespace {
 
-int skipped_cuda = 0;
+int skipped_cuda = 0, skipped_several = 0;
 int failures_after_cases = 0;
 bool no_cases = false;
 
@@ -33,14 +34,24 @@ void fail_after(const doctest::TestCaseData& test, const std::string& text) {
   std::printf("%s:%u: FAILED after the case '%s': %s\n", test.m_file.c_str(), test.m_line, test.m_name, text.c_str());
 }
 
+// Files whose cases name no device where any will do. On CUDA alone they run on cuda:0; others ask for it by name.
+bool runs_anywhere(const std::string& file) {
+  for (const char* part : {"tests/parallel/", "tests/nn/layers", "tests/nn/loss_test", "tests/nn/optim_test",
+                           "tests/nn/ema_test", "tests/nn/grad_scaler"})
+    if (file.find(part) != std::string::npos) return true;
+  return false;
+}
+
 struct Listener : doctest::IReporter {
   explicit Listener(const doctest::ContextOptions&) {}
   void test_case_start(const doctest::TestCaseData& test) override {
     test_ = &test;
     set_running_case(test.m_name);
     live_ = live_storages();
+    if (on_cuda_alone() && runs_anywhere(test.m_file.c_str())) on_card_.emplace("cuda:0");
   }
   void test_case_end(const doctest::CurrentTestCaseStats&) override {
+    on_card_.reset();
     if (weft_test_after_case)
       if (const std::string text = weft_test_after_case(); !text.empty()) fail_after(*test_, text);
     if (const int64_t live = live_storages(); live != live_)
@@ -60,6 +71,7 @@ struct Listener : doctest::IReporter {
  private:
   const doctest::TestCaseData* test_ = nullptr;
   int64_t live_ = 0;
+  std::optional<DeviceGuard> on_card_;
 };
 
 }  // namespace
@@ -67,6 +79,13 @@ struct Listener : doctest::IReporter {
 bool cuda_or_skip() {
   if (device_count(DeviceType::cuda) > 0) return true;
   ++skipped_cuda;
+  return false;
+}
+
+bool several_or_skip(int n) {
+  if (!cuda_or_skip()) return false;
+  if (device_count(DeviceType::cuda) >= n) return true;
+  ++skipped_several;
   return false;
 }
 
@@ -106,6 +125,9 @@ int main(int argc, char** argv) {
   if (test::skipped_cuda)
     std::printf("SKIPPED: %d cases or cells that need CUDA (%s)\n", test::skipped_cuda,
                 why_unavailable(DeviceType::cuda).c_str());
+  if (test::skipped_several)
+    std::printf("SKIPPED: %d cases that need more CUDA devices than the %d here\n", test::skipped_several,
+                device_count(DeviceType::cuda));
   if (test::failures_after_cases) std::printf("FAILED: %d findings after cases\n", test::failures_after_cases);
   if (test::no_cases) std::printf("FAILED: no test case matches the filters\n");
   std::printf("seed %llu (WEFT_TEST_SEED)\n", static_cast<unsigned long long>(test::test_seed()));

@@ -9,6 +9,8 @@
 
 #include "tests/support/hooks.h"
 #include "tests/support/op_table.h"
+#include "weft/tensor/memory_peak.h"
+#include "weft/tensor/ops/matmul.h"
 #include "weft/tensor/storage.h"
 
 using namespace weft;
@@ -40,6 +42,21 @@ TEST_CASE("storage: statistics follow allocations and releases") {
   }
   CHECK(to_string(MemoryStats{.in_use = 3 << 20, .peak = 5 << 20, .cached = 1 << 19, .live_storages = 7}) ==
         "3.0 MiB in use by 7 tensors (peak 5.0), 0.5 cached");
+}
+
+TEST_CASE("storage: a peak begins anew at what is in use, and counts what libraries take for a call") {
+  for (const Device device : devices_to_test()) {
+    const Tensor a = ones({8, 8}, {.device = device}), b = ops::matmul(a, a);
+    { const Ref<Storage> large = allocate_storage(1 << 20, current_stream(device)); }
+    const MemoryStats before = memory_stats(device);
+    CHECK(before.peak >= before.in_use + (1 << 20));
+    reset_peak(device);
+    CHECK(memory_stats(device).peak == before.in_use);
+    const Tensor c = ops::matmul(a, b);
+    const int64_t workspace = device.is_cpu() ? 0 : 64 << 10;  // of cuBLAS
+    CHECK(memory_stats(device).in_use == before.in_use + 256);
+    CHECK(memory_stats(device).peak >= before.in_use + std::max<int64_t>(256, workspace));
+  }
 }
 
 TEST_CASE("storage: zero bytes are allowed") {

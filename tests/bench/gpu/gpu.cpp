@@ -4,6 +4,8 @@
 // tensors, --device cpu elsewhere than on cuda:0; any other word picks the rows whose name contains it.
 // One file although it is long: a row's weft side, bytes and peer's name belong together, and the rows share the
 // floors.
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <ctime>
 #include <map>
@@ -12,6 +14,7 @@
 #include "tests/bench/support/bench.h"
 #include "tests/bench/support/torch_peer.h"
 #include "weft/nn/models/segmentation.h"
+#include "weft/tensor/memory_peak.h"
 #include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/matmul.h"
 #include "weft/tensor/tuning.h"
@@ -68,7 +71,7 @@ class Table {
 
   template <class F>
   void row(const Work& work, F&& run) {
-    if (work.name.find(settings_.only) == std::string::npos) return;
+    if (!is_wanted(work.name)) return;
     if (elapsed() > settings_.limit) return static_cast<void>(++left_out_);
     set_allow_tf32(work.precision.tf32);
     std::vector<double> own, eager, compiled, ratios;
@@ -88,7 +91,7 @@ class Table {
   // Seconds that the host needs to queue one call.
   template <class F>
   void host_row(const std::string& name, const std::string& spec, F&& run) {
-    if (name.find(settings_.only) == std::string::npos) return;
+    if (!is_wanted(name)) return;
     const int times = static_cast<int>(settings_(200, 2));
     std::vector<double> own, eager;
     for (int round = 0; round < settings_(7, 1); ++round) {
@@ -104,15 +107,17 @@ class Table {
           median(eager) > 0 ? median(own) / median(eager) : -1);
   }
 
-  // Highest memory of one call, in bytes.
+  // The most memory that is in use during one call, with what libraries take for theirs.
   template <class F>
   void memory_row(const Work& work, F&& run) {
-    if (work.name.find(settings_.only) == std::string::npos || elapsed() > settings_.limit) return;
+    if (!is_wanted(work.name) || elapsed() > settings_.limit) return;
     wait();
+    reset_peak(settings_.device);
     run(), wait();
+    const double own = static_cast<double>(memory_stats(settings_.device).peak);
     const double peak = torch_.seconds(work.spec + " dtype=" + work.precision.name + " measure=memory", 1);
-    std::printf("%-40s %7.0f MB %7.0f MB\n", (work.name + ", peak memory").c_str(),
-                static_cast<double>(memory_stats(settings_.device).peak) * 1e-6, peak > 0 ? peak * 1e-6 : 0);
+    std::printf("%-40s %10s %10s%s\n", (work.name + ", peak memory").c_str(), megabytes(own).c_str(),
+                megabytes(peak).c_str(), not_run(peak).c_str());
   }
 
   // Seconds per call, with a wait at the end alone.
@@ -129,12 +134,27 @@ class Table {
 
   void set_bandwidth(double bytes_per_second) { bandwidth_ = bytes_per_second; }
   void set_rate(const Precision& precision, double per_second) { rate_[precision.name] = per_second; }
-  void end() const {
+  // Whether there was a row.
+  bool end() const {
     if (left_out_) std::printf("%d rows were left out after %.0f s\n", left_out_, settings_.limit);
+    if (!wanted_) std::printf("gpu: no row has '%s' in its name\n", settings_.only.c_str());
+    return wanted_ > 0;
   }
 
  private:
   double elapsed() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  bool is_wanted(const std::string& name) {
+    const bool wanted = name.find(settings_.only) != std::string::npos;
+    wanted_ += wanted;
+    return wanted;
+  }
+  // Why PyTorch has no number.
+  std::string not_run(double theirs) const {
+    return theirs > 0 || torch_.why_not().empty() ? "" : "  not run: " + torch_.why_not();
+  }
+  static std::string megabytes(double bytes) {
+    return bytes > 0 ? weft::detail::concat(std::llround(bytes * 1e-6), " MB") : "-";
+  }
   static std::string cell(double seconds) { return seconds > 0 ? duration(seconds) : "-"; }
 
   void print(const Work& work, double own, double eager, double compiled, double ratio) const {
@@ -145,8 +165,9 @@ class Table {
     if (ratio > 0) std::snprintf(of_eager, sizeof of_eager, "%.2f", ratio);
     if (floor > 0 && own > 0) std::snprintf(of_floor, sizeof of_floor, "%.2f", own / floor);
     if (work.bytes > 0) std::snprintf(moves, sizeof moves, "%.0f MB", work.bytes * 1e-6);
-    std::printf("%-40s %10s %10s %10s %8s %10s %9s %9s\n", work.name.c_str(), cell(own).c_str(), cell(eager).c_str(),
-                cell(compiled).c_str(), of_eager, floor > 0 ? duration(floor).c_str() : "-", of_floor, moves);
+    std::printf("%-40s %10s %10s %10s %8s %10s %9s %9s%s\n", work.name.c_str(), cell(own).c_str(), cell(eager).c_str(),
+                cell(compiled).c_str(), of_eager, floor > 0 ? duration(floor).c_str() : "-", of_floor, moves,
+                not_run(eager).c_str());
     std::fflush(stdout);
   }
 
@@ -155,7 +176,7 @@ class Table {
   std::chrono::steady_clock::time_point start_;
   double bandwidth_ = 0;
   std::map<std::string, double> rate_;
-  int left_out_ = 0;
+  int left_out_ = 0, wanted_ = 0;
 };
 
 template <class... Args>
@@ -418,6 +439,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   const DeviceGuard guard(settings.device);
+  set_timed_plans(settings.tiny ? 2 : 10);  // as PyTorch does with cudnn.benchmark
   Table table(settings);
   floors(table, settings);
   table.heading("kernels");
@@ -428,5 +450,5 @@ int main(int argc, char** argv) {
   updates(table, settings);
   convolutions(table, settings);
   if (steps) training(table, settings);
-  table.end();
+  return table.end() ? 0 : 1;
 }

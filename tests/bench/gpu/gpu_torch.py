@@ -1,5 +1,5 @@
 """PyTorch's side of gpu.cpp: answers "OP key=value …<tab>TIMES" lines with the seconds of one call (bytes for
-measure=memory); -1 where it cannot. Argument: cuda or cpu. mode=compiled asks for torch.compile, which gets 100 seconds."""
+measure=memory); -1 where it cannot, and after a tab what it lacks. Argument: cuda or cpu. mode=compiled asks for torch.compile, which gets 100 seconds."""
 import os
 import signal
 import sys
@@ -173,6 +173,7 @@ def too_long(*_):
 
 
 signal.signal(signal.SIGALRM, too_long)
+lacks = {}  # modules that a case needs
 ready = {}  # the last eager and the last compiled case: both are asked for in turn
 
 
@@ -193,6 +194,8 @@ def prepared(text, spec):
             for _ in range(3):
                 run()
             wait()
+        except ModuleNotFoundError as error:
+            lacks[text] = f"no {error.name}"
         except Exception as error:  # TooLong, out of memory, no compiler
             sys.stderr.write(f"gpu_torch: {text}: {type(error).__name__}: {str(error)[:200]}\n")
             run = None
@@ -205,9 +208,10 @@ def answer(text, times):
     spec = dict(word.split("=") for word in text.split()[1:])
     spec = {key: int(value) if value.isdigit() else value for key, value in spec.items()}
     measure = spec.pop("measure", "time")
-    run = prepared(text.replace(f" measure={measure}", ""), spec)
+    text = text.replace(f" measure={measure}", "")
+    run = prepared(text, spec)
     if run is None:
-        return -1
+        return f"-1\t{lacks[text]}" if text in lacks else -1
     if measure == "memory":
         if device != "cuda":
             return -1

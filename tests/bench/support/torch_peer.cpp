@@ -14,7 +14,7 @@ struct TorchPeer::State {
   FILE* to = nullptr;
   FILE* from = nullptr;
   bool available = false;
-  std::string version = "no PyTorch";
+  std::string version = "no PyTorch", why_not;
 
   std::string line() {
     char text[256];
@@ -61,6 +61,7 @@ TorchPeer::~TorchPeer() {
 
 bool TorchPeer::available() const { return state_->available; }
 const std::string& TorchPeer::version() const { return state_->version; }
+const std::string& TorchPeer::why_not() const { return state_->why_not; }
 
 double TorchPeer::seconds(const std::string& name, int times) { return ask(name, times); }
 
@@ -71,6 +72,8 @@ double TorchPeer::ask(const std::string& name, int times) {
   std::fprintf(state_->to, "%s\t%d\n", name.c_str(), times);
   std::fflush(state_->to);
   const std::string answer = state_->line();
+  const size_t reason = answer.find('\t');
+  state_->why_not = reason == std::string::npos ? "" : answer.substr(reason + 1);
   return answer.empty() ? -1 : std::atof(answer.c_str());
 }
 

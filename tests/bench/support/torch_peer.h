@@ -24,6 +24,8 @@ class TorchPeer {
   const std::string& version() const;
   /// Seconds of one call of a case, over `times` calls; negative if the script has no such case.
   double seconds(const std::string& name, int times);
+  /// Why the last answer was negative, where the script says so.
+  const std::string& why_not() const;
   /// The most memory that its process has had resident, in bytes; 0 where it is not known.
   double peak_memory();
 
