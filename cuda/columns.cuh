@@ -2,9 +2,8 @@
 // neighbouring packs of channels. Who adds up what depends on the extents alone, not on addresses.
 #pragma once
 
+#include "weft/cuda/ahead.cuh"
 #include "weft/cuda/divide.cuh"
-#include "weft/cuda/launch.cuh"
-#include "weft/cuda/pack.cuh"
 #include "weft/cuda/reduce.cuh"
 
 namespace weft::cuda {

@@ -3,8 +3,7 @@
 // all threads of a block work on one tensor.
 #pragma once
 
-#include "weft/cuda/launch.cuh"
-#include "weft/cuda/pack.cuh"
+#include "weft/cuda/ahead.cuh"
 
 namespace weft::cuda {
 
@@ -62,14 +61,18 @@ Grid grid_for_list(const List<Item>& list, Stream stream) {
   return grid_for(list.chunks() * list_threads, stream, list_threads);
 }
 
-/// Calls body(std::integral_constant<int, N>, i) for the elements i … i + N of [begin, stop) that this thread takes: in
-/// packs of `pack` if `wide`, and one by one what is left.
-template <int pack, class Body>
-__device__ inline void for_elements(int64_t begin, int64_t stop, bool wide, const Body& body) {
+/// Calls use(n, i, load(n, i)) for the elements i … i + n of [begin, stop) that this thread takes: in packs, n =
+/// std::integral_constant<int, pack>, if `wide`, and with n = 1 what is left; as for_ahead.
+template <int pack, class Load, class Use>
+__device__ inline void for_elements(int64_t begin, int64_t stop, bool wide, const Load& load, const Use& use) {
+  const auto part = [&](auto n, int64_t first, int64_t end) {
+    for_ahead(
+        first + int64_t{threadIdx.x} * n, int64_t{list_threads} * n, end, [&](int64_t i) { return load(n, i); },
+        [&](int64_t i, const auto& value) { use(n, i, value); });
+  };
   const int64_t packed = wide ? begin + (stop - begin) / pack * pack : begin;
-  for (int64_t i = begin + int64_t{threadIdx.x} * pack; i < packed; i += int64_t{list_threads} * pack)
-    body(std::integral_constant<int, pack>{}, i);
-  for (int64_t i = packed + threadIdx.x; i < stop; i += list_threads) body(std::integral_constant<int, 1>{}, i);
+  part(std::integral_constant<int, pack>{}, begin, packed);
+  part(std::integral_constant<int, 1>{}, packed, stop);
 }
 
 }  // namespace weft::cuda

@@ -6,14 +6,20 @@
 
 namespace weft::cuda {
 
-/// Four elements, or two of 8 bytes: 4 to 16 bytes.
+/// Elements of 16 bytes.
 template <class T>
-inline constexpr int pack_size = sizeof(T) == 8 ? 2 : 4;
+inline constexpr int pack_size = 16 / static_cast<int>(sizeof(T));
 
 /// N is given where operands of different types move together.
 template <class T, int N = pack_size<T>>
 struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
   T v[N];
+};
+
+/// A pack of each of K operands.
+template <class T, int K, int N = pack_size<T>>
+struct Packs {
+  Pack<T, N> of[K];
 };
 
 /// True if a Pack<T, N> may be loaded from (and stored to) each of the addresses.
@@ -51,6 +57,19 @@ __device__ inline Pack<T, N> splat(T value) {
 #pragma unroll
   for (int j = 0; j < N; ++j) pack.v[j] = value;
   return pack;
+}
+
+/// Calls f(std::integral_constant<int, N>) with the elements that move together: the most of a pack of T, four and one
+/// that divide `extent`, if the operands hold packs (`aligned`), else one.
+template <class T, class F>
+void with_pack(int64_t extent, bool aligned, const F& f) {
+  constexpr int N = pack_size<T>, few = N < 4 ? N : 4;
+  if (aligned && extent % N == 0)
+    f(std::integral_constant<int, N>{});
+  else if (aligned && extent % few == 0)
+    f(std::integral_constant<int, few>{});
+  else
+    f(std::integral_constant<int, 1>{});
 }
 
 /// Packs of N that cover n elements.

@@ -32,16 +32,6 @@ inline Pixels pixels_of(int64_t batch, Pair size, int64_t channels, int pack) {
   return {numel, size, channels, Divider(packs, numel), Divider(size.w, numel), Divider(size.h, numel), pack};
 }
 
-/// Calls f(std::integral_constant<int, N>) with the channels a thread takes: a pack of T, if packs divide the channels
-/// and the operands are aligned to them, else 1.
-template <class T, class F>
-void with_channel_pack(int64_t channels, bool aligned, const F& f) {
-  if (channels % pack_size<T> == 0 && aligned)
-    f(std::integral_constant<int, pack_size<T>>{});
-  else
-    f(std::integral_constant<int, 1>{});
-}
-
 /// The sums of a pack of channels, as elements of T.
 template <int N, class T>
 __device__ inline void store_sums(T* to, const Compute<T> (&sum)[N]) {
@@ -54,7 +44,7 @@ __device__ inline void store_sums(T* to, const Compute<T> (&sum)[N]) {
 /// Launches kernel(N)(pixels of dx, h, w, dy, dx): a gradient that is gathered by the pixels of the operation's input.
 template <class T, class Args, class Kernel>
 void launch_gather(const char* name, const Args& args, Stream stream, const Kernel& kernel) {
-  with_channel_pack<T>(args.channels, holds_packs<T>(args.dy, args.dx), [&](auto n) {
+  with_pack<T>(args.channels, holds_packs<T>(args.dy, args.dx), [&](auto n) {
     const Pixels in = pixels_of(args.batch, {args.h.in, args.w.in}, args.channels, n);
     launch(name, kernel(n), grid_for(in.numel, stream), stream, in, args.h, args.w, static_cast<const T*>(args.dy),
            static_cast<T*>(args.dx));

@@ -30,11 +30,12 @@ __device__ inline typename R::Acc reduce_lanes(typename R::Acc acc, int lanes) {
   return acc;
 }
 
-/// Lanes that share a row of n elements: few for short rows, so that a warp takes several.
-inline int lanes_for(int64_t n) {
+/// Lanes that share a row of n elements: few for short rows, so that a warp takes several; at least `run` elements
+/// each.
+inline int lanes_for(int64_t n, int run) {
   if (n > 1024) return reduce_threads;
   int lanes = 1;
-  while (lanes < warp_size && lanes * 4 < n) lanes *= 2;
+  while (lanes < warp_size && lanes * run < n) lanes *= 2;
   return lanes;
 }
 

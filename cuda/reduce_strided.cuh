@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "weft/cuda/reduce.cuh"
+#include "weft/cuda/columns.cuh"
 #include "weft/cuda/walk.cuh"
 #include "weft/cuda/workspace.h"
 #include "weft/tensor/ops/reduce.h"
@@ -17,16 +17,18 @@
 namespace weft::cuda {
 
 struct ReducePlan {
-  bool columns;  ///< neighbouring kept positions are nearer in memory than neighbouring reduced ones
-  bool packed;   ///< a row can be read in packs (rows only)
-  int lanes;     ///< threads that share a row (rows only)
+  bool by_columns;  ///< neighbouring kept positions are nearer in memory than neighbouring reduced ones
+  bool packed;      ///< a row (or, of columns, neighbouring kept positions) can be read in packs
+  int lanes;        ///< threads that share a row (rows only)
   int64_t chunks, chunk;
-  Divider by_chunks;  ///< task -> kept position (or tile of them), chunk
+  Divider by_chunks;  ///< task -> kept position, chunk (rows only)
   Walk<1> kept, reduced;
+  Columns columns;  ///< reduced positions as rows, kept ones as channels
 };
 
-inline constexpr int column_lanes = warp_size;
-inline constexpr int column_lines = reduce_threads / column_lanes;
+/// Kept positions of a thread, of columns that lie side by side: as many as an access brings and shared memory holds.
+template <class R, class T>
+inline constexpr int column_pack = std::min(pack_size<T>, 128 / static_cast<int>(sizeof(typename R::Acc)));
 
 /// A chunk's share of one kept position per group of lanes.
 template <class R, class T, class Finish>
@@ -47,16 +49,20 @@ __global__ void reduce_rows_kernel(ReducePlan plan, const T* x, typename R::Acc*
 #pragma unroll
         for (int j = 0; j < N; ++j) own[j] = R::none();
         const int64_t last = r + (end - r) / N * N;
-        for (int64_t i = r + int64_t{lane} * N; i < last; i += int64_t{plan.lanes} * N) {
-          const auto pack = load_as<Pack<T>>(row + plan.reduced.offsets(i).at[0]);
+        for_ahead(
+            r + int64_t{lane} * N, int64_t{plan.lanes} * N, last,
+            [&](int64_t i) { return load_as<Pack<T>>(row + plan.reduced.offsets(i).at[0]); },
+            [&](int64_t i, const Pack<T>& pack) {
 #pragma unroll
-          for (int j = 0; j < N; ++j) own[j] = R::take(own[j], pack.v[j], i + j);
-        }
+              for (int j = 0; j < N; ++j) own[j] = R::take(own[j], pack.v[j], i + j);
+            });
 #pragma unroll
         for (int j = 0; j < N; ++j) acc = R::merge(acc, own[j]);
         r = last;
       }
-      for (r += lane; r < end; r += plan.lanes) acc = R::take(acc, row[plan.reduced.offsets(r).at[0]], r);
+      for_ahead(
+          r + lane, plan.lanes, end, [&](int64_t i) { return row[plan.reduced.offsets(i).at[0]]; },
+          [&](int64_t i, T value) { acc = R::take(acc, value, i); });
     }
     acc = reduce_lanes<R>(acc, plan.lanes);
     if (task < tasks && lane == 0) {
@@ -68,44 +74,38 @@ __global__ void reduce_rows_kernel(ReducePlan plan, const T* x, typename R::Acc*
   }
 }
 
-/// A chunk's share of 32 neighbouring kept positions per block.
-template <class R, class T, class Finish>
+/// A chunk's share of neighbouring kept positions per block, N per thread.
+template <int N, class R, class T, class Finish>
 __global__ void reduce_columns_kernel(ReducePlan plan, const T* x, typename R::Acc* parts, Finish finish) {
-  WEFT_SHARED(typename R::Acc, lines, [column_lines][column_lanes]);
-  const int lane = static_cast<int>(threadIdx.x) % column_lanes, line = static_cast<int>(threadIdx.x) / column_lanes;
-  const int64_t tiles = (plan.kept.numel + column_lanes - 1) / column_lanes;
-  for (int64_t task = blockIdx.x; task < tiles * plan.chunks; task += gridDim.x) {
-    const auto [tile, c] = plan.by_chunks(task);
-    const int64_t k = tile * column_lanes + lane;
-    auto acc = R::none();
-    if (k < plan.kept.numel) {
-      const T* column = x + plan.kept.offsets(k).at[0];
-      const int64_t end = smaller(plan.reduced.numel, (c + 1) * plan.chunk);
-      constexpr int ahead = 4;  // loads on their way at once
-      for (int64_t first = c * plan.chunk + line; first < end; first += ahead * column_lines) {
-        T value[ahead] = {};
+  constexpr int ahead = 4;
+  const Columns& columns = plan.columns;
+  for (int64_t task = blockIdx.x; task < columns.chunks * columns.tiles; task += gridDim.x) {
+    const auto place = columns.place(task);
+    auto acc = Each<R, N>::none();
+    if (place.valid) {
+      const T* column = x + plan.kept.offsets(place.channel).at[0];
+      with_bool(plan.packed, [&](auto packed) {
+        const auto load = [&](int64_t r) {
+          const T* from = column + plan.reduced.offsets(r).at[0];
+          if constexpr (packed) return load_as<Pack<T, N>>(from);
+          return load4<T, N>(from, 0, N, false);
+        };
+        for_ahead<false, ahead>(place.begin + columns.line(), columns.lines, place.end, load,
+                                [&](int64_t r, const Pack<T, N>& pack) {
 #pragma unroll
-        for (int j = 0; j < ahead; ++j) {
-          const int64_t r = first + j * column_lines;
-          if (r < end) value[j] = column[plan.reduced.offsets(r).at[0]];
-        }
-#pragma unroll
-        for (int j = 0; j < ahead; ++j) {
-          const int64_t r = first + j * column_lines;
-          if (r < end) acc = R::take(acc, value[j], r);
-        }
-      }
+                                  for (int j = 0; j < N; ++j) acc.v[j] = R::take(acc.v[j], pack.v[j], r);
+                                });
+      });
     }
-    lines[line][lane] = acc;
-    barrier();
-    if (line == 0 && k < plan.kept.numel) {
-      for (int other = 1; other < column_lines; ++other) acc = R::merge(acc, lines[other][lane]);
+    acc = reduce_lines<Each<R, N>>(acc, columns);
+    if (columns.line() != 0 || !place.valid) continue;
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
       if (parts)
-        parts[k * plan.chunks + c] = acc;
+        parts[(place.channel + j) * columns.chunks + place.chunk] = acc.v[j];
       else
-        finish(k, acc);
+        finish(place.channel + j, acc.v[j]);
     }
-    barrier();
   }
 }
 
@@ -134,26 +134,43 @@ inline Walk<1> walk_of_extents(int rank, const int64_t* extent, const int64_t* s
   return walk_of<1>(geometry, {operand}, pack);
 }
 
-template <class T>
+/// True if all but the last `but` strides are multiples of the pack.
+inline bool strides_are_even(int rank, const int64_t* stride, int but, int pack) {
+  return std::all_of(stride, stride + std::max(0, rank - but), [pack](int64_t s) { return s % pack == 0; });
+}
+
+/// N: column_pack.
+template <class T, int N>
 ReducePlan plan_reduction(const Reduction& g, const void* x) {
   constexpr int64_t enough_blocks = 2048;
   const auto fastest = [](int rank, const int64_t* stride) { return rank > 0 ? stride[rank - 1] : int64_t{1} << 62; };
   ReducePlan plan = {};
-  plan.columns = g.kept > 1 && fastest(g.kept_rank, g.kept_stride) < fastest(g.reduced_rank, g.reduced_stride);
+  plan.by_columns = g.kept > 1 && fastest(g.kept_rank, g.kept_stride) < fastest(g.reduced_rank, g.reduced_stride);
   plan.kept = walk_of_extents(g.kept_rank, g.kept_extent, g.kept_stride, g.kept, {x, 1}, 1);
   plan.reduced = walk_of_extents(g.reduced_rank, g.reduced_extent, g.reduced_stride, g.reduced,
                                  walked<T, pack_size<T>>(x), pack_size<T>);
-  plan.packed = plan.reduced.packed;
-  for (int d = 0; d < g.kept_rank; ++d) plan.packed = plan.packed && g.kept_stride[d] % pack_size<T> == 0;
-  const int64_t groups = plan.columns ? (g.kept + column_lanes - 1) / column_lanes : g.kept;
-  const int64_t least = plan.columns ? 64 : 4096;  // elements of a chunk along the reduced positions
+  int pack = 1;
+  if (plan.by_columns) {
+    const bool even = fastest(g.kept_rank, g.kept_stride) == 1 && g.kept_extent[g.kept_rank - 1] % N == 0 &&
+                      strides_are_even(g.kept_rank, g.kept_stride, 1, N) &&
+                      strides_are_even(g.reduced_rank, g.reduced_stride, 0, N);
+    pack = even ? N : 1;
+    plan.packed = holds_packs<T, N>(static_cast<const T*>(x));
+  } else {
+    plan.packed = plan.reduced.packed && strides_are_even(g.kept_rank, g.kept_stride, 0, pack_size<T>);
+  }
+  const Columns shape = columns_of(g.reduced, g.kept, 1, pack, warp_size);
+  const int64_t groups = plan.by_columns ? shape.tiles : g.kept;
+  // Elements of a chunk along the reduced positions.
+  const int64_t least = plan.by_columns ? std::max(64, 4 * shape.lines) : 4096;
   const int64_t most = std::max<int64_t>(1, enough_blocks / groups);
   const int64_t wanted = std::clamp<int64_t>(g.reduced / least, 1, most);
   plan.chunk = (g.reduced + wanted - 1) / wanted;
   plan.chunk = (plan.chunk + pack_size<T> - 1) / pack_size<T> * pack_size<T>;
   plan.chunks = (g.reduced + plan.chunk - 1) / plan.chunk;
   plan.by_chunks = Divider(plan.chunks, groups * plan.chunks + reduce_threads);
-  plan.lanes = lanes_for(plan.chunk);
+  plan.lanes = lanes_for(plan.chunk, std::max(4, pack_size<T>));
+  if (plan.by_columns) plan.columns = columns_of(g.reduced, g.kept, plan.chunk, pack, warp_size);
   return plan;
 }
 
@@ -163,12 +180,13 @@ void launch_reduction(const char* name, const Reduction& geometry, const void* d
                       Stream stream) {
   using Part = typename R::Acc;
   const auto* x = static_cast<const T*>(data);
-  const ReducePlan plan = plan_reduction<T>(geometry, data);
+  constexpr int N = column_pack<R, T>;
+  const ReducePlan plan = plan_reduction<T, N>(geometry, data);
   const auto reduce = [&](Part* parts) {
-    if (plan.columns) {
-      const int64_t tiles = (geometry.kept + column_lanes - 1) / column_lanes;
-      launch(name, reduce_columns_kernel<R, T, Finish>,
-             grid_for(tiles * plan.chunks * reduce_threads, stream, reduce_threads), stream, plan, x, parts, finish);
+    if (plan.by_columns) {
+      const auto kernel =
+          plan.columns.pack == 1 ? reduce_columns_kernel<1, R, T, Finish> : reduce_columns_kernel<N, R, T, Finish>;
+      launch(name, kernel, grid_for_columns(plan.columns, stream), stream, plan, x, parts, finish);
     } else {
       launch(name, reduce_rows_kernel<R, T, Finish>,
              grid_for(geometry.kept * plan.chunks * plan.lanes, stream, reduce_threads), stream, plan, x, parts,

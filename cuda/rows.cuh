@@ -32,10 +32,11 @@ struct Rows {
   }
 };
 
-inline Rows rows_of(int64_t outer, int64_t n, int64_t inner) {
+/// run: as lanes_for.
+inline Rows rows_of(int64_t outer, int64_t n, int64_t inner, int run) {
   constexpr int64_t few = 2048;  // rows side by side, but too few of them to fill a device
   const int64_t count = outer * inner;
-  return {count, n, inner, inner == 1 || count < few ? lanes_for(n) : 1, Divider(inner, count + reduce_threads)};
+  return {count, n, inner, inner == 1 || count < few ? lanes_for(n, run) : 1, Divider(inner, count + reduce_threads)};
 }
 
 inline Grid grid_for_rows(const Rows& rows, Stream stream) {

@@ -3,9 +3,8 @@
 
 #include <cstdint>
 
+#include "weft/cuda/ahead.cuh"
 #include "weft/cuda/divide.cuh"
-#include "weft/cuda/launch.cuh"
-#include "weft/cuda/pack.cuh"
 #include "weft/tensor/collapsed.h"
 
 namespace weft::cuda {
@@ -44,23 +43,36 @@ struct Walk {
     }
     return offsets;
   }
-  /// In a packed walk: true if operand k has one value along the fastest dimension.
-  __device__ bool is_splat(int k) const { return stride[k][rank - 1] == 0; }
 };
 
-/// Elements of a packed walk: a pack, or one value in all places.
-template <class T, int N = pack_size<T>>
-__device__ inline Pack<T, N> load_walked(const T* x, int64_t offset, bool is_splat) {
-  return is_splat ? splat<T, N>(x[offset]) : load_as<Pack<T, N>>(x + offset);
+/// N elements of operand k, which begins at x: a pack or one value in all places in a packed walk; or the one element.
+template <int N, int K, class T>
+__device__ inline Pack<T, N> load_walked(const Walk<K>& walk, const typename Walk<K>::Offsets& offsets, int k,
+                                         const T* x) {
+  if constexpr (N > 1)
+    if (walk.stride[k][walk.rank - 1] != 0) return load_as<Pack<T, N>>(x + offsets.at[k]);
+  return splat<T, N>(x[offsets.at[k]]);
 }
 
-/// Calls packs(offsets) for every N elements of a packed walk, and ones(offsets) for every element that is left or, in
-/// a walk that is not packed, for all.
-template <int N, int K, class Packs, class Ones>
-__device__ inline void for_walked(const Walk<K>& walk, const Packs& packs, const Ones& ones) {
-  const int64_t packed = walk.packed ? walk.numel / N * N : 0;
-  for (int64_t i = thread_in_grid() * N; i < packed; i += threads_in_grid() * N) packs(walk.offsets(i));
-  for (int64_t i = packed + thread_in_grid(); i < walk.numel; i += threads_in_grid()) ones(walk.offsets(i));
+/// Calls use(n, offsets, load(n, offsets)) with n = std::integral_constant<int, N> for every N elements of a packed
+/// walk and n = 1 for every element that is left or, in a walk that is not packed, for all; as for_packs.
+template <int N, bool rolled = false, int K, class Load, class Use>
+__device__ inline void for_walked(const Walk<K>& walk, const Load& load, const Use& use) {
+  const auto part = [&](auto n, int64_t begin, int64_t end) {
+    struct Element {
+      typename Walk<K>::Offsets offsets;
+      decltype(load(n, offsets)) value;
+    };
+    const auto load_at = [&](int64_t i) {
+      const auto offsets = walk.offsets(i);
+      return Element{offsets, load(n, offsets)};
+    };
+    for_ahead<rolled>(begin + thread_in_grid() * n, threads_in_grid() * n, end, load_at,
+                      [&](int64_t, const Element& element) { use(n, element.offsets, element.value); });
+  };
+  const int64_t packed = N > 1 && walk.packed ? walk.numel / N * N : 0;
+  if constexpr (N > 1) part(std::integral_constant<int, N>{}, 0, packed);
+  part(std::integral_constant<int, 1>{}, packed, walk.numel);
 }
 
 /// An operand of a walk: where it lies, and how its packs are aligned.
@@ -107,10 +119,10 @@ Walk<K> walk_of(const Collapsed* geometry, int64_t numel, const WalkOperand (&op
   return walk_of<K>(dense, operands, pack);
 }
 
-/// Threads for for_walked: one per pack, or one per element.
+/// Threads for for_walked.
 template <int K>
 Grid grid_for_walk(const Walk<K>& walk, int pack, Stream stream) {
-  return grid_for(walk.packed ? packs_of(walk.numel, pack) : walk.numel, stream);
+  return grid_for_packs(walk.numel, walk.packed ? pack : 1, stream);
 }
 
 }  // namespace weft::cuda

@@ -64,7 +64,7 @@ __global__ void backward_kernel(Pixels in, PoolAxis h, PoolAxis w, const T* dy, 
 void forward(const AvgPool2dArgs& args, Stream stream) {
   dispatch_floating(args.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    with_channel_pack<T>(args.channels, packs_suit(args) && holds_packs<T>(args.x, args.y), [&](auto n) {
+    with_pack<T>(args.channels, packs_suit(args) && holds_packs<T>(args.x, args.y), [&](auto n) {
       const Pixels out = pixels_of(args.batch, {args.h.out, args.w.out}, args.channels, n);
       launch("avg_pool2d", forward_kernel<n, T>, grid_for(out.numel, stream), stream, out, args.h, args.w,
              static_cast<const T*>(args.x), static_cast<T*>(args.y));

@@ -23,64 +23,56 @@ __global__ void finish_kernel(BatchNormFinishArgs args) {
   }
 }
 
-template <class T>
+template <int N, class T>
 __global__ void normalize_kernel(ChannelElements elements, bool relu, const T* x, const Compute<T>* mean,
                                  const Compute<T>* inverse_std, const Compute<T>* gamma, const Compute<T>* beta, T* y) {
   using C = Compute<T>;
-  constexpr int N = pack_size<T>;
-  for (int64_t i = thread_in_grid() * N; i < elements.numel; i += threads_in_grid() * N) {
-    int64_t channel[N];
-    elements.channels_of(i, channel);
-    Pack<T> pack = load4(x, i, elements.numel, elements.wide);
-    const auto center = channel_values<N>(mean, channel, elements.even);
-    const auto scale = channel_values<N>(inverse_std, channel, elements.even);
-    const auto slope = channel_values<N>(gamma, channel, elements.even);
-    const auto shift = channel_values<N>(beta, channel, elements.even);
+  const ChannelPacks<N> packs(elements);
+  const auto center = packs.values(mean), scale = packs.values(inverse_std);
+  const auto slope = packs.values(gamma), shift = packs.values(beta);
+  packs.for_each([&](auto whole, int64_t i) { return packs.load(whole, x, i); },
+                 [&](auto whole, int64_t i, Pack<T, N> pack) {
 #pragma unroll
-    for (int j = 0; j < N; ++j) {
-      const C z = (C(pack.v[j]) - center.v[j]) * scale.v[j] * slope.v[j] + shift.v[j];
-      pack.v[j] = T(relu && z <= C(0) ? C(0) : z);
-    }
-    store4(y, i, elements.numel, elements.wide, pack);
-  }
+                   for (int j = 0; j < N; ++j) {
+                     const C z = (C(pack.v[j]) - center.v[j]) * scale.v[j] * slope.v[j] + shift.v[j];
+                     pack.v[j] = T(relu && z <= C(0) ? C(0) : z);
+                   }
+                   packs.store(whole, y, i, pack);
+                 });
 }
 
-template <class T>
+template <int N, class T>
 __global__ void backward_kernel(ChannelElements elements, Compute<T> count, const T* x, const T* dy, const T* y,
                                 const Compute<T>* mean, const Compute<T>* inverse_std, const Compute<T>* gamma,
                                 const Compute<T>* sum_dz, const Compute<T>* sum_dz_xh, T* dx) {
   using C = Compute<T>;
-  constexpr int N = pack_size<T>;
-  for (int64_t i = thread_in_grid() * N; i < elements.numel; i += threads_in_grid() * N) {
-    int64_t channel[N];
-    elements.channels_of(i, channel);
-    const Pack<T> slope = load4(dy, i, elements.numel, elements.wide);
-    const auto scale = channel_values<N>(inverse_std, channel, elements.even);
-    const auto weight = channel_values<N>(gamma, channel, elements.even);
-    C dz[N];
-#pragma unroll
-    for (int j = 0; j < N; ++j) dz[j] = C(slope.v[j]);
-    if (y) {
-      const Pack<T> output = load4(y, i, elements.numel, elements.wide);
-#pragma unroll
-      for (int j = 0; j < N; ++j) dz[j] = C(output.v[j]) > C(0) ? dz[j] : C(0);
-    }
-    if (sum_dz) {
-      const Pack<T> input = load4(x, i, elements.numel, elements.wide);
-      const auto center = channel_values<N>(mean, channel, elements.even);
-      const auto first = channel_values<N>(sum_dz, channel, elements.even);
-      const auto second = channel_values<N>(sum_dz_xh, channel, elements.even);
-#pragma unroll
-      for (int j = 0; j < N; ++j) {
-        const C xh = (C(input.v[j]) - center.v[j]) * scale.v[j];
-        dz[j] -= (first.v[j] + xh * second.v[j]) / count;
-      }
-    }
-    Pack<T> result;
-#pragma unroll
-    for (int j = 0; j < N; ++j) result.v[j] = T(weight.v[j] * scale.v[j] * dz[j]);
-    store4(dx, i, elements.numel, elements.wide, result);
+  const ChannelPacks<N> packs(elements);
+  const auto scale = packs.values(inverse_std), weight = packs.values(gamma);
+  Pack<C, N> center = {}, first = {}, second = {};
+  if (sum_dz) {
+    center = packs.values(mean);
+    first = packs.values(sum_dz);
+    second = packs.values(sum_dz_xh);
   }
+  const auto load = [&](auto whole, int64_t i) {
+    Packs<T, 3, N> value = {packs.load(whole, dy, i), {}, {}};
+    if (y) value.of[1] = packs.load(whole, y, i);
+    if (sum_dz) value.of[2] = packs.load(whole, x, i);
+    return value;
+  };
+  packs.for_each(load, [&](auto whole, int64_t i, const Packs<T, 3, N>& value) {
+    Pack<T, N> result;
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      C dz = !y || C(value.of[1].v[j]) > C(0) ? C(value.of[0].v[j]) : C(0);
+      if (sum_dz) {
+        const C xh = (C(value.of[2].v[j]) - center.v[j]) * scale.v[j];
+        dz -= (first.v[j] + xh * second.v[j]) / count;
+      }
+      result.v[j] = T(weight.v[j] * scale.v[j] * dz);
+    }
+    packs.store(whole, dx, i, result);
+  });
 }
 
 void finish(const BatchNormFinishArgs& args, Stream stream) {
@@ -95,15 +87,18 @@ void normalize(const BatchNormArgs& args, Stream stream) {
   dispatch_floating(args.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
-    constexpr int N = pack_size<T>;
     const auto* mean = static_cast<const C*>(args.mean);
     const auto* inverse_std = static_cast<const C*>(args.inverse_std);
     const auto* gamma = static_cast<const C*>(args.gamma);
     const auto* beta = static_cast<const C*>(args.beta);
-    const ChannelElements elements =
-        elements_of<T>(args.rows, args.channels, holds_packs<T, N>(args.x, args.y), mean, inverse_std, gamma, beta);
-    launch("batch_norm", normalize_kernel<T>, grid_for(packs_of(elements.numel, N), stream), stream, elements,
-           args.relu, static_cast<const T*>(args.x), mean, inverse_std, gamma, beta, static_cast<T*>(args.y));
+    const auto* x = static_cast<const T*>(args.x);
+    auto* y = static_cast<T*>(args.y);
+    const auto start = [&](auto n) {
+      const auto elements = elements_of<n>(args.rows, args.channels, stream, mean, inverse_std, gamma, beta);
+      launch("batch_norm", normalize_kernel<n, T>, elements.grid, stream, elements, args.relu, x, mean, inverse_std,
+             gamma, beta, y);
+    };
+    with_channel_packs<T>(start, x, y);
   });
 }
 
@@ -111,18 +106,22 @@ void backward(const BatchNormBackwardArgs& args, Stream stream) {
   dispatch_floating(args.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
-    constexpr int N = pack_size<T>;
     const auto* mean = static_cast<const C*>(args.mean);
     const auto* inverse_std = static_cast<const C*>(args.inverse_std);
     const auto* gamma = static_cast<const C*>(args.gamma);
     const auto* sum_dz = static_cast<const C*>(args.sum_dz);
     const auto* sum_dz_xh = static_cast<const C*>(args.sum_dz_xh);
-    const ChannelElements elements =
-        elements_of<T>(args.rows, args.channels, holds_packs<T, N>(args.x, args.dy, args.y, args.dx), mean, inverse_std,
-                       gamma, sum_dz, sum_dz_xh);
-    launch("batch_norm_backward", backward_kernel<T>, grid_for(packs_of(elements.numel, N), stream), stream, elements,
-           static_cast<C>(args.count), static_cast<const T*>(args.x), static_cast<const T*>(args.dy),
-           static_cast<const T*>(args.y), mean, inverse_std, gamma, sum_dz, sum_dz_xh, static_cast<T*>(args.dx));
+    const auto* x = static_cast<const T*>(args.x);
+    const auto* dy = static_cast<const T*>(args.dy);
+    const auto* y = static_cast<const T*>(args.y);
+    auto* dx = static_cast<T*>(args.dx);
+    const auto start = [&](auto n) {
+      const auto elements =
+          elements_of<n>(args.rows, args.channels, stream, mean, inverse_std, gamma, sum_dz, sum_dz_xh);
+      launch("batch_norm_backward", backward_kernel<n, T>, elements.grid, stream, elements, static_cast<C>(args.count),
+             x, dy, y, mean, inverse_std, gamma, sum_dz, sum_dz_xh, dx);
+    };
+    with_channel_packs<T>(start, x, dy, y, dx);
   });
 }
 

@@ -1,7 +1,8 @@
 // The statistics of batch norm and the sums of its gradient. Chunks of rows are read once, in packs of channels where
 // addresses allow it; a second kernel merges what they came to, in order.
-#include "weft/cuda/columns.cuh"
 #include "weft/tensor/ops/batch_norm.h"
+
+#include "weft/cuda/columns.cuh"
 
 namespace weft::cuda {
 namespace {
@@ -35,15 +36,6 @@ struct TwoSums {
 template <class C>
 __device__ inline C* partial_at(C* partials, const Columns& columns, int64_t chunk, int64_t channel) {
   return partials + chunk * 2 * columns.channels + channel;
-}
-
-/// body(std::true_type{}) or body(std::false_type{}): loads that need not ask can all be on their way at once.
-template <class Body>
-__device__ inline void with_bool(bool value, const Body& body) {
-  if (value)
-    body(std::true_type{});
-  else
-    body(std::false_type{});
 }
 
 constexpr int most_lanes = 16;       // of packs: lines of 256 bytes of f32

@@ -1,6 +1,6 @@
 #include "weft/cuda/ops/conv2d_plain.h"
 
-#include "weft/cuda/launch.cuh"
+#include "weft/cuda/channel_elements.cuh"
 #include "weft/tensor/dtype.h"
 
 namespace weft::cuda {
@@ -85,17 +85,20 @@ __global__ void conv2d_filter_kernel(Conv2dArgs a, const T* x, T* w, const T* y)
   }
 }
 
-// `stride` threads, a multiple of the channels, take part: each stays in one channel and reads its bias once.
-template <class T>
-__global__ void conv2d_bias_kernel(int64_t n, int64_t channels, int64_t stride, bool relu, const T* bias, T* y) {
+template <int N, class T>
+__global__ void conv2d_bias_kernel(ChannelElements elements, bool relu, const T* bias, T* y) {
   using C = Compute<T>;
-  const int64_t first = thread_in_grid();
-  if (first >= stride) return;
-  const C b = bias[first % channels];
-  for (int64_t i = first; i < n; i += stride) {
-    const C z = static_cast<C>(y[i]) + b;
-    y[i] = T(relu && z <= C(0) ? C(0) : z);
-  }
+  const ChannelPacks<N> packs(elements);
+  const auto shift = packs.values(bias);
+  packs.for_each([&](auto whole, int64_t i) { return packs.load(whole, y, i); },
+                 [&](auto whole, int64_t i, Pack<T, N> pack) {
+#pragma unroll
+                   for (int j = 0; j < N; ++j) {
+                     const C z = C(pack.v[j]) + C(shift.v[j]);
+                     pack.v[j] = T(relu && z <= C(0) ? C(0) : z);
+                   }
+                   packs.store(whole, y, i, pack);
+                 });
 }
 
 template <class T>
@@ -117,12 +120,13 @@ void plain(const Conv2dArgs& a, Stream stream) {
 
 template <class T>
 void add_bias(const Conv2dArgs& a, Stream stream) {
-  const int64_t n = a.n * a.oh * a.ow * a.o;
-  Grid grid = grid_for(n, stream);
-  if (grid.blocks * grid.threads < a.o) grid.blocks = (a.o + grid.threads - 1) / grid.threads;
-  const int64_t stride = grid.blocks * grid.threads / a.o * a.o;
-  launch("conv2d", conv2d_bias_kernel<T>, grid, stream, n, a.o, stride, a.relu, static_cast<const T*>(a.bias),
-         static_cast<T*>(a.y_data));
+  const auto* bias = static_cast<const T*>(a.bias);
+  T* const y = static_cast<T*>(a.y_data);
+  const auto start = [&](auto n) {
+    const auto elements = elements_of<n>(a.n * a.oh * a.ow, a.o, stream, bias);
+    launch("conv2d", conv2d_bias_kernel<n, T>, elements.grid, stream, elements, a.relu, bias, y);
+  };
+  with_channel_packs<T>(start, y);
 }
 
 }  // namespace

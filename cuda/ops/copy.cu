@@ -8,16 +8,14 @@
 namespace weft::cuda {
 namespace {
 
-constexpr int width = 4;
 constexpr int tile_size = 32;
 constexpr int tile_rows = 8;  // of threads: each moves tile_size / tile_rows elements
 
 template <class U>
 __global__ void copy_kernel_of(Walk<2> walk, const U* x, U* y) {
-  for_walked<width>(
-      walk,
-      [&](const auto& offset) { store_as(y + offset.at[0], load_walked<U, width>(x, offset.at[1], walk.is_splat(1))); },
-      [&](const auto& offset) { y[offset.at[0]] = x[offset.at[1]]; });
+  for_walked<pack_size<U>>(
+      walk, [&](auto n, const auto& offsets) { return load_walked<n>(walk, offsets, 1, x); },
+      [&](auto, const auto& offsets, const auto& pack) { store_as(y + offsets.at[0], pack); });
 }
 
 /// y and x are contiguous along different dimensions: rows (x) and columns (y); `rest` walks the others.
@@ -48,26 +46,23 @@ __global__ void transpose_kernel(Transposition t, const U* x, U* y) {
   }
 }
 
+/// Elements that are converted together: those of an access of 16 bytes of the 16-bit types.
+constexpr int converted = 8;
+
 template <class To>
 __global__ void convert_kernel(Walk<2> walk, DType from, const void* x, To* y) {
-  for_walked<width>(
-      walk,
-      [&](const auto& offset) {
-        Pack<To, width> result;
-        dispatch_all(from, [&](auto tag) {
-          using From = typename decltype(tag)::type;
-          const auto pack = load_walked<From, width>(static_cast<const From*>(x), offset.at[1], walk.is_splat(1));
+  dispatch_all(from, [&](auto tag) {
+    using From = typename decltype(tag)::type;
+    const auto load = [&](auto n, const auto& offsets) {
+      return load_walked<n>(walk, offsets, 1, static_cast<const From*>(x));
+    };
+    for_walked<converted>(walk, load, [&](auto n, const auto& offsets, const auto& pack) {
+      Pack<To, n> result;
 #pragma unroll
-          for (int j = 0; j < width; ++j) result.v[j] = convert<To>(pack.v[j]);
-        });
-        store_as(y + offset.at[0], result);
-      },
-      [&](const auto& offset) {
-        dispatch_all(from, [&](auto tag) {
-          using From = typename decltype(tag)::type;
-          y[offset.at[0]] = convert<To>(static_cast<const From*>(x)[offset.at[1]]);
-        });
-      });
+      for (int j = 0; j < n; ++j) result.v[j] = convert<To>(pack.v[j]);
+      store_as(y + offsets.at[0], result);
+    });
+  });
 }
 
 /// The dimension along which x is contiguous if y is so along another and both are long, else -1.
@@ -96,7 +91,7 @@ Transposition transposition_of(const Collapsed& geometry, int rows) {
     for (int k = 0; k < 2; ++k) rest.stride[k][rest.rank] = geometry.stride[k][d];
     ++rest.rank;
   }
-  t.rest = walk_of<2>(rest, {{nullptr, 1}, {nullptr, 1}}, width);
+  t.rest = walk_of<2>(rest, {{nullptr, 1}, {nullptr, 1}}, 1);
   return t;
 }
 
@@ -112,6 +107,7 @@ void move(const CopyArgs& args, Stream stream) {
     launch("copy", transpose_kernel<U>, grid_for(tiles * threads, stream, threads), stream, t, x, y);
     return;
   }
+  constexpr int width = pack_size<U>;
   const Walk<2> walk = walk_of<2>(*args.geometry, {walked<U, width>(y), walked<U, width>(x)}, width);
   launch("copy", copy_kernel_of<U>, grid_for_walk(walk, width, stream), stream, walk, x, y);
 }
@@ -130,10 +126,11 @@ void copy(const CopyArgs& args, Stream stream) {
   }
   dispatch_all(args.to, [&](auto tag) {
     using To = typename decltype(tag)::type;
-    const auto from_bytes = static_cast<size_t>(size_of(args.from) * width);
-    const Walk<2> walk = walk_of<2>(args.geometry, args.numel,
-                                    {walked<To, width>(args.y), {args.x, from_bytes < 16 ? from_bytes : 16}}, width);
-    launch("cast", convert_kernel<To>, grid_for_walk(walk, width, stream), stream, walk, args.from, args.x,
+    const auto from_bytes = static_cast<size_t>(size_of(args.from) * converted);
+    const Walk<2> walk =
+        walk_of<2>(args.geometry, args.numel,
+                   {walked<To, converted>(args.y), {args.x, from_bytes < 16 ? from_bytes : 16}}, converted);
+    launch("cast", convert_kernel<To>, grid_for_walk(walk, converted, stream), stream, walk, args.from, args.x,
            static_cast<To*>(args.y));
   });
 }

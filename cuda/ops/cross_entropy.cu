@@ -41,17 +41,22 @@ __device__ inline C loss_of(const Labels<C>& labels, int64_t label, C log_sum, c
 template <class T, class C>
 __global__ void forward_kernel(Rows rows, RowAccess access, Labels<C> labels, const T* x, C* log_sums, C* losses,
                                ErrorMark mark) {
+  WEFT_SHARED(Word, stage, [StagedRows<T>::words]);
   rows.for_each([&](int64_t row, int64_t base, bool valid) {
     Exponentials<C> own;
-    const auto read = [&](const auto& part) {
-      part.for_all([&](int64_t c) {
-        for (const T value : part.load(x + base, c).v) own.add(C(value));
-      });
+    const auto read = [&](const auto& part, const T* from) {
+      part.for_all([&](int64_t c) { return part.load(from, c); },
+                   [&](int64_t, const auto& pack) {
+                     for (const T value : pack.v) own.add(C(value));
+                   });
     };
-    if (access.wide)
-      read(RowPart<T, pack_size<T>>(rows, access, valid));
-    else
-      read(RowPart<T, 1>(rows, access, valid));
+    if (access.staged) {
+      const StagedRows<T> staged(rows, row, stage);
+      staged.load(x);
+      read(RowPart<T, 1>(rows, access, valid), staged.row(row));
+    } else {
+      with_row_part<T>(rows, access, valid, [&](const auto& part) { read(part, x + base); });
+    }
     C top;
     const C sum = own.over_lanes(rows.lanes, top);
     if (!valid || rows.lane() != 0) return;
@@ -115,83 +120,119 @@ __device__ inline C factor_of(const Labels<C>& labels, int64_t label, const C* d
   return total == C(0) ? C(0) : dloss[i] / total * labels.weight(label);
 }
 
-/// dlogits, an element each: [outer, classes, inner] in memory order.
-template <class T, class C>
-__global__ void backward_kernel(int64_t numel, Divider by_inner, Divider by_classes, int64_t inner, Labels<C> labels,
-                                const T* x, const C* log_sums, const C* dloss, int64_t dloss_stride, const C* weight,
-                                T* dx) {
-  for (int64_t i = thread_in_grid(); i < numel; i += threads_in_grid()) {
+/// What gradients of logits are made of, at every position. `dloss_stride`: 0 if it is one number.
+template <class C>
+struct Upstream {
+  Labels<C> labels;
+  const C *log_sums, *dloss;
+  int64_t dloss_stride;
+  const C* weight;
+
+  __device__ C factor(int64_t label, int64_t position) const {
+    return factor_of(labels, label, dloss, position * dloss_stride, weight);
+  }
+};
+
+/// dlogits [outer, classes, inner], N neighbours of one class each.
+template <int N, class T, class C>
+__global__ void backward_kernel(int64_t numel, Divider by_inner, Divider by_classes, int64_t inner, Upstream<C> up,
+                                const T* x, T* dx) {
+  const auto load = [&](int64_t i) { return load_as<Pack<T, N>>(x + i); };
+  for_ahead(thread_in_grid() * N, threads_in_grid() * N, numel, load, [&](int64_t i, Pack<T, N> pack) {
     const auto [row, in] = by_inner(i);
     const auto [outer, c] = by_classes(row);
-    const int64_t position = outer * inner + in;
-    const int64_t label = labels[position];
-    C value = 0;
-    if (labels.counts(label)) {
-      const C factor = factor_of(labels, label, dloss, position * dloss_stride, weight);
-      value = factor * (math::exp(C(x[i]) - log_sums[position]) - (c == label ? C(1) : C(0)));
+    const int64_t first = outer * inner + in;
+    const auto log_sum = load_as<Pack<C, N>>(up.log_sums + first);
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const int64_t label = up.labels[first + j];
+      C value = 0;
+      if (up.labels.counts(label))
+        value = up.factor(label, first + j) * (math::exp(C(pack.v[j]) - log_sum.v[j]) - (c == label ? C(1) : C(0)));
+      pack.v[j] = T(value);
     }
-    dx[i] = T(value);
-  }
+    store_as(dx + i, pack);
+  });
 }
 
-/// The same where classes are innermost: a pack of elements each, which may straddle positions.
+/// The same where classes are innermost: packs may straddle positions.
 template <class T, class C>
-__global__ void backward_packs_kernel(int64_t numel, Divider by_classes, Labels<C> labels, const T* x,
-                                      const C* log_sums, const C* dloss, int64_t dloss_stride, const C* weight, T* dx,
-                                      bool wide) {
-  constexpr int N = pack_size<T>;
-  for (int64_t i = thread_in_grid() * N; i < numel; i += threads_in_grid() * N) {
-    Pack<T> pack = load4(x, i, numel, wide);
+__global__ void backward_packs_kernel(int64_t numel, Divider by_classes, Upstream<C> up, const T* x, T* dx, bool wide) {
+  const auto load = [&](auto size, int64_t i) { return load_as<Pack<T, size>>(x + i); };
+  for_packs<pack_size<T>>(numel, wide, load, [&](auto size, int64_t i, auto pack) {
     auto [position, c] = by_classes(i);
     int64_t label = 0;
     C factor = 0, log_sum = 0;
     bool counts = false;
 #pragma unroll
-    for (int j = 0; j < N; ++j) {
-      if (i + j >= numel) break;
-      if (j == 0 || c == labels.classes) {
+    for (int j = 0; j < size; ++j) {
+      if (j == 0 || c == up.labels.classes) {
         if (j > 0) c = 0, ++position;
-        label = labels[position];
-        counts = labels.counts(label);
-        log_sum = log_sums[position];
-        factor = counts ? factor_of(labels, label, dloss, position * dloss_stride, weight) : C(0);
+        label = up.labels[position];
+        counts = up.labels.counts(label);
+        log_sum = up.log_sums[position];
+        factor = counts ? up.factor(label, position) : C(0);
       }
       const C value = factor * (math::exp(C(pack.v[j]) - log_sum) - (c == label ? C(1) : C(0)));
       pack.v[j] = T(counts ? value : C(0));
       ++c;
     }
-    store4(dx, i, numel, wide, pack);
+    store_as(dx + i, pack);
+  });
+}
+
+/// One row of `second`: x and g -> dx (if it is not null) and ddloss.
+template <int N, class T, class C>
+__device__ inline void second_row(const Rows& rows, const RowPart<T, N>& part, const Upstream<C>& up, int64_t row,
+                                  bool valid, const T* x, const T* g, C* ddloss, T* dx) {
+  using Two = Packs<T, 2, N>;  // of x and of g
+  const C log_sum = valid ? up.log_sums[row] : C(0);
+  const auto load = [&](int64_t c) { return Two{part.load(x, c), part.load(g, c)}; };
+  C t = 0;
+  part.for_all(load, [&](int64_t, const Two& both) {
+#pragma unroll
+    for (int j = 0; j < N; ++j) t += C(both.of[1].v[j]) * math::exp(C(both.of[0].v[j]) - log_sum);
+  });
+  t = reduce_lanes<Sum<C>>(t, rows.lanes);
+  if (!valid) return;
+  const int64_t label = up.labels[row];
+  const bool counts = up.labels.counts(label);
+  const C factor = counts ? up.factor(label, row) : C(0);
+  if (ddloss && rows.lane() == 0) {
+    const C total = up.weight ? *up.weight : C(1);
+    const bool zero = !counts || total == C(0);
+    const C at_label = zero || up.labels.is_bad(label) ? C(0) : C(g[label * rows.inner]);
+    ddloss[row] = zero ? C(0) : up.labels.weight(label) * (t - at_label) / total;
   }
+  if (!dx) return;
+  part.for_all(load, [&](int64_t c, const Two& both) {
+    Pack<T, N> slope;
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const C value = factor * math::exp(C(both.of[0].v[j]) - log_sum) * (C(both.of[1].v[j]) - t);
+      slope.v[j] = T(counts ? value : C(0));
+    }
+    part.store(dx, c, slope);
+  });
 }
 
 template <class T, class C>
-__global__ void second_kernel(Rows rows, Labels<C> labels, const T* x, const C* log_sums, const C* dloss,
-                              int64_t dloss_stride, const C* weight, const T* g, C* ddloss, T* dx) {
-  const int lane = rows.lane();
+__global__ void second_kernel(Rows rows, RowAccess access, Upstream<C> up, const T* x, const T* g, C* ddloss, T* dx) {
+  WEFT_SHARED(Word, logits, [StagedRows<T>::words]);
+  WEFT_SHARED(Word, slopes, [StagedRows<T>::words]);
   rows.for_each([&](int64_t row, int64_t base, bool valid) {
-    const int64_t n = valid ? rows.n : 0;
-    const C log_sum = valid ? log_sums[row] : C(0);
-    C t = 0;
-    for (int64_t c = lane; c < n; c += rows.lanes) {
-      const int64_t i = base + c * rows.inner;
-      t += C(g[i]) * math::exp(C(x[i]) - log_sum);
+    if (!access.staged) {
+      with_row_part<T>(rows, access, valid, [&](const auto& part) {
+        second_row(rows, part, up, row, valid, x + base, g + base, ddloss, dx ? dx + base : nullptr);
+      });
+      return;
     }
-    t = reduce_lanes<Sum<C>>(t, rows.lanes);
-    if (!valid) return;
-    const int64_t label = labels[row];
-    const bool counts = labels.counts(label);
-    const C factor = counts ? factor_of(labels, label, dloss, row * dloss_stride, weight) : C(0);
-    if (ddloss && lane == 0) {
-      const C total = weight ? *weight : C(1);
-      const bool zero = !counts || total == C(0);
-      const C at_label = zero || labels.is_bad(label) ? C(0) : C(g[base + label * rows.inner]);
-      ddloss[row] = zero ? C(0) : labels.weight(label) * (t - at_label) / total;
-    }
-    if (!dx) return;
-    for (int64_t c = lane; c < n; c += rows.lanes) {
-      const int64_t i = base + c * rows.inner;
-      dx[i] = counts ? T(factor * math::exp(C(x[i]) - log_sum) * (C(g[i]) - t)) : T(C(0));
-    }
+    const StagedRows<T> own(rows, row, logits), outer(rows, row, slopes);
+    own.load(x);
+    outer.load(g);
+    second_row(rows, RowPart<T, 1>(rows, access, valid), up, row, valid, own.row(row), outer.row(row), ddloss,
+               dx ? own.row(row) : nullptr);
+    if (dx) own.store(dx);
   });
 }
 
@@ -207,7 +248,7 @@ void forward(const CrossEntropyArgs& args, Stream stream) {
   dispatch_floating(in.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
-    const Rows rows = rows_of(in.outer, in.classes, in.inner);
+    const Rows rows = rows_of(in.outer, in.classes, in.inner, row_run<T>);
     const Labels<C> labels = labels_of<C>(in);
     auto* losses = static_cast<C*>(args.loss);
     const auto* x = static_cast<const T*>(in.logits);
@@ -221,25 +262,32 @@ void forward(const CrossEntropyArgs& args, Stream stream) {
   });
 }
 
+template <class C, class Args>
+Upstream<C> upstream_of(const Args& args) {
+  return {labels_of<C>(args.input), static_cast<const C*>(args.log_sum), static_cast<const C*>(args.dloss),
+          args.dloss_stride, static_cast<const C*>(args.weight)};
+}
+
 void backward(const CrossEntropyBackwardArgs& args, Stream stream) {
   const CrossEntropyInput& in = args.input;
   dispatch_floating(in.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
     const int64_t numel = in.outer * in.classes * in.inner;
+    const auto up = upstream_of<C>(args);
+    const auto* x = static_cast<const T*>(in.logits);
+    auto* dx = static_cast<T*>(args.dlogits);
     if (in.inner == 1) {
-      constexpr int N = pack_size<T>;
-      launch("cross_entropy_backward", backward_packs_kernel<T, C>, grid_for(packs_of(numel, N), stream), stream, numel,
-             Divider(in.classes, numel + N), labels_of<C>(in), static_cast<const T*>(in.logits),
-             static_cast<const C*>(args.log_sum), static_cast<const C*>(args.dloss), args.dloss_stride,
-             static_cast<const C*>(args.weight), static_cast<T*>(args.dlogits),
-             holds_packs<T, N>(in.logits, args.dlogits));
+      const bool wide = holds_packs<T>(x, dx);
+      launch("cross_entropy_backward", backward_packs_kernel<T, C>,
+             grid_for_packs(numel, wide ? pack_size<T> : 1, stream), stream, numel, Divider(in.classes, numel), up, x,
+             dx, wide);
       return;
     }
-    launch("cross_entropy_backward", backward_kernel<T, C>, grid_for(numel, stream), stream, numel,
-           Divider(in.inner, numel), Divider(in.classes, numel), in.inner, labels_of<C>(in),
-           static_cast<const T*>(in.logits), static_cast<const C*>(args.log_sum), static_cast<const C*>(args.dloss),
-           args.dloss_stride, static_cast<const C*>(args.weight), static_cast<T*>(args.dlogits));
+    with_pack<T>(in.inner, holds_packs<T>(x, dx) && holds_packs<C>(up.log_sums), [&](auto n) {
+      launch("cross_entropy_backward", backward_kernel<n, T, C>, grid_for_packs(numel, n, stream), stream, numel,
+             Divider(in.inner, numel), Divider(in.classes, numel), in.inner, up, x, dx);
+    });
   });
 }
 
@@ -248,11 +296,12 @@ void second(const CrossEntropySecondArgs& args, Stream stream) {
   dispatch_floating(in.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
-    const Rows rows = rows_of(in.outer, in.classes, in.inner);
-    launch("cross_entropy_second", second_kernel<T, C>, grid_for_rows(rows, stream), stream, rows, labels_of<C>(in),
-           static_cast<const T*>(in.logits), static_cast<const C*>(args.log_sum), static_cast<const C*>(args.dloss),
-           args.dloss_stride, static_cast<const C*>(args.weight), static_cast<const T*>(args.g),
-           static_cast<C*>(args.ddloss), static_cast<T*>(args.dlogits));
+    const Rows rows = rows_of(in.outer, in.classes, in.inner, row_run<T>);
+    const auto* x = static_cast<const T*>(in.logits);
+    const auto* g = static_cast<const T*>(args.g);
+    auto* dx = static_cast<T*>(args.dlogits);
+    launch("cross_entropy_second", second_kernel<T, C>, grid_for_rows(rows, stream), stream, rows,
+           access_of<T>(rows, x, g, dx), upstream_of<C>(args), x, g, static_cast<C*>(args.ddloss), dx);
   });
 }
 

@@ -70,7 +70,7 @@ void cumsum(const CumsumArgs& args, Stream stream) {
     constexpr bool floating = std::is_floating_point_v<Compute<T>>;
     using C = std::conditional_t<floating, double, int64_t>;
     using U = std::conditional_t<floating, T, int64_t>;
-    const Rows rows = rows_of(args.outer, args.n, args.inner);
+    const Rows rows = rows_of(args.outer, args.n, args.inner, run);
     launch("cumsum", cumsum_kernel_of<C, T, U>, grid_for_rows(rows, stream), stream, rows, args.reverse,
            static_cast<const T*>(args.x), static_cast<U*>(args.y));
   });

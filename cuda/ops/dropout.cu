@@ -7,35 +7,28 @@
 namespace weft::cuda {
 namespace {
 
-constexpr int width = 4;  // as many as a block of Philox has words
-
-/// Neighbours in memory are neighbours in the order of draws where the walk is packed.
+/// Neighbours in memory are neighbours in the order of draws where the walk is packed. (Operand 0 of the walk is x and
+/// y, operand 1 the draws.)
 template <class T>
 __global__ void dropout_kernel_of(Walk<2> walk, RandomCall call, uint64_t threshold, Compute<T> scale, const T* x,
                                   T* y) {
   using C = Compute<T>;
-  const auto first = static_cast<uint64_t>(call.offset);
-  for_walked<width>(
-      walk,
-      [&](const auto& offset) {
-        Draws draws(call);
-        auto pack = load_as<Pack<T, width>>(x + offset.at[0]);
+  const auto load = [&](auto n, const auto& offsets) { return load_as<Pack<T, n>>(x + offsets.at[0]); };
+  for_walked<pack_size<T>>(walk, load, [&](auto n, const auto& offsets, auto pack) {
+    Draws draws(call);
 #pragma unroll
-        for (int j = 0; j < width; ++j) {
-          const bool keep = draws.word(first + static_cast<uint64_t>(offset.at[1]) + j) >= threshold;
-          pack.v[j] = T(keep ? C(pack.v[j]) * scale : C(0));
-        }
-        store_as(y + offset.at[0], pack);
-      },
-      [&](const auto& offset) {
-        const bool keep = philox::word_of(call, first + static_cast<uint64_t>(offset.at[1])) >= threshold;
-        y[offset.at[0]] = T(keep ? C(x[offset.at[0]]) * scale : C(0));
-      });
+    for (int j = 0; j < n; ++j) {
+      const bool keep = draws.word(static_cast<uint64_t>(call.offset + offsets.at[1]) + j) >= threshold;
+      pack.v[j] = T(keep ? C(pack.v[j]) * scale : C(0));
+    }
+    store_as(y + offsets.at[0], pack);
+  });
 }
 
 void dropout(const DropoutArgs& args, Stream stream) {
   dispatch_floating(args.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
+    constexpr int width = pack_size<T>;
     const auto* x = static_cast<const T*>(args.x);
     auto* y = static_cast<T*>(args.y);
     Walk<2> walk = walk_of<2>(args.geometry, {walked<T, width>(y), {nullptr, 1}}, width);

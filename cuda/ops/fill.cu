@@ -9,13 +9,11 @@
 namespace weft::cuda {
 namespace {
 
-constexpr int width = 4;
-
 template <class U>
 __global__ void fill_kernel_of(Walk<1> walk, U word, U* y) {
-  for_walked<width>(
-      walk, [&](const auto& offset) { store_as(y + offset.at[0], splat<U, width>(word)); },
-      [&](const auto& offset) { y[offset.at[0]] = word; });
+  for_walked<pack_size<U>>(
+      walk, [&](auto n, const auto&) { return splat<U, n>(word); },
+      [&](auto, const auto& offsets, const auto& pack) { store_as(y + offsets.at[0], pack); });
 }
 
 void fill(const FillArgs& args, Stream stream) {
@@ -27,6 +25,7 @@ void fill(const FillArgs& args, Stream stream) {
   }
   dispatch_word(args.element_size, [&](auto tag) {
     using U = typename decltype(tag)::type;
+    constexpr int width = pack_size<U>;
     const Walk<1> walk = walk_of<1>(args.geometry, args.numel, {walked<U, width>(args.y)}, width);
     launch("fill", fill_kernel_of<U>, grid_for_walk(walk, width, stream), stream, walk, static_cast<U>(args.bits),
            static_cast<U*>(args.y));

@@ -20,17 +20,20 @@ __global__ void axpby_kernel_of(WEFT_GRID_CONSTANT List<ForeachItem> list, Compu
     const auto place = list.place(c, axpby_chunk<T>);
     T* const y = static_cast<T*>(list.item[place.k].y);
     const T* const x = static_cast<const T*>(list.item[place.k].x);
-    for_elements<pack_size<T>>(place.begin, place.stop, holds_packs<T>(y, x), [&](auto n, int64_t i) {
-      auto result = load_as<Pack<T, n>>(y + i);
-      Pack<T, n> other = {};
-      if (x) other = load_as<Pack<T, n>>(x + i);
+    const auto load = [&](auto n, int64_t i) {
+      Packs<T, 2, n> value = {load_as<Pack<T, n>>(y + i), {}};
+      if (x) value.of[1] = load_as<Pack<T, n>>(x + i);
+      return value;
+    };
+    const auto use = [&](auto n, int64_t i, auto value) {
 #pragma unroll
       for (int j = 0; j < n; ++j) {
-        const C scaled = scale * C(result.v[j]);
-        result.v[j] = T(x ? scaled + a * C(other.v[j]) : scaled);
+        const C scaled = scale * C(value.of[0].v[j]);
+        value.of[0].v[j] = T(x ? scaled + a * C(value.of[1].v[j]) : scaled);
       }
-      store_as(y + i, result);
-    });
+      store_as(y + i, value.of[0]);
+    };
+    for_elements<pack_size<T>>(place.begin, place.stop, holds_packs<T>(y, x), load, use);
   }
 }
 
@@ -53,15 +56,19 @@ __global__ void squares_kernel_of(WEFT_GRID_CONSTANT List<ForeachItem> list, dou
     const T* const x = static_cast<const T*>(list.item[place.k].y);
     const bool wide = holds_packs<T>(x);
     double sum = 0;
-#pragma unroll 4
-    for (int64_t i = place.begin + int64_t{threadIdx.x} * N; i < place.stop; i += int64_t{list_threads} * N) {
-      const Pack<T> pack = load4(x, i, place.stop, wide);  // zeros past the end
+    const auto add = [&](int64_t, const Pack<T>& pack) {
 #pragma unroll
       for (int j = 0; j < N; ++j) {
         const double value = Compute<T>(pack.v[j]);
         sum += value * value;
       }
-    }
+    };
+    const int64_t step = int64_t{list_threads} * N;
+    const int64_t whole = wide ? place.begin + (place.stop - place.begin) / N * N : place.begin;
+    const int64_t next = for_ahead(
+        place.begin + int64_t{threadIdx.x} * N, step, whole, [&](int64_t i) { return load_as<Pack<T>>(x + i); }, add);
+    for_ahead(
+        next, step, place.stop, [&](int64_t i) { return load4(x, i, place.stop, false); }, add);  // zeros past the end
     sum = reduce_lanes<Sum<double>>(sum, reduce_threads);
     if (threadIdx.x == 0) partials[chunk] = sum;
   }

@@ -21,27 +21,21 @@ struct Axis {
 
 template <int N, class U, class I>
 __global__ void gather_kernel_of(Walk<3> walk, Axis<I> axis, const U* whole, U* selection) {
-  for_walked<N>(
-      walk,
-      [&](const auto& offset) {
-        int64_t from = offset.at[1];
-        const bool found = axis.find(offset.at[2], from);
-        store_as(selection + offset.at[0],
-                 found ? load_walked<U, N>(whole, from, walk.is_splat(1)) : splat<U, N>(U(0)));
-      },
-      [&](const auto& offset) {
-        int64_t from = offset.at[1];
-        selection[offset.at[0]] = axis.find(offset.at[2], from) ? whole[from] : U(0);
-      });
+  const auto load = [&](auto n, auto offsets) {
+    const bool found = axis.find(offsets.at[2], offsets.at[1]);
+    return found ? load_walked<n>(walk, offsets, 1, whole) : splat<U, n>(U(0));
+  };
+  for_walked<N>(walk, load,
+                [&](auto, const auto& offsets, const auto& pack) { store_as(selection + offsets.at[0], pack); });
 }
 
 template <class U, class I>
 __global__ void place_kernel_of(Walk<3> walk, Axis<I> axis, const U* selection, U* whole) {
   for_walked<1>(
-      walk, [](const auto&) {},
-      [&](const auto& offset) {
-        int64_t to = offset.at[1];
-        if (axis.find(offset.at[2], to)) whole[to] = selection[offset.at[0]];
+      walk, [&](auto, const auto& offsets) { return selection[offsets.at[0]]; },
+      [&](auto, const auto& offsets, U value) {
+        int64_t to = offsets.at[1];
+        if (axis.find(offsets.at[2], to)) whole[to] = value;
       });
 }
 

@@ -24,14 +24,13 @@ __device__ inline void forward_row(const Rows& rows, const RowPart<T, N>& part, 
   using C = Compute<T>;
   const C origin = valid ? C(x[0]) : C(0);  // so that a row far from zero loses nothing that matters
   C sum = 0, square = 0;
-  part.for_all([&](int64_t i) {
-    const auto pack = part.load(x, i);
+  const auto load = [&](int64_t i) { return part.load(x, i); };
+  part.for_all(load, [&](int64_t, const Pack<T, N>& pack) {
 #pragma unroll
     for (int j = 0; j < N; ++j) sum += C(pack.v[j]) - origin;
   });
   const C mean = origin + reduce_lanes<Sum<C>>(sum, rows.lanes) / static_cast<C>(rows.n);
-  part.for_all([&](int64_t i) {
-    const auto pack = part.load(x, i);
+  part.for_all(load, [&](int64_t, const Pack<T, N>& pack) {
 #pragma unroll
     for (int j = 0; j < N; ++j) {
       const C d = C(pack.v[j]) - mean;
@@ -45,8 +44,7 @@ __device__ inline void forward_row(const Rows& rows, const RowPart<T, N>& part, 
     inverse_stds[row] = r;
   }
   const int64_t first = channels.first(row);
-  part.for_all([&](int64_t i) {
-    auto pack = part.load(x, i);
+  part.for_all(load, [&](int64_t i, Pack<T, N> pack) {
 #pragma unroll
     for (int j = 0; j < N; ++j) {
       const int64_t c = channels.of(first, i + j);
@@ -64,23 +62,23 @@ __device__ inline void backward_row(const Rows& rows, const RowPart<T, N>& part,
   const int64_t first = channels.first(row);
   const C mean = valid ? means[row] : C(0), r = valid ? inverse_stds[row] : C(0);
   C sum = 0, product = 0;
-  part.for_all([&](int64_t i) {
-    const auto input = part.load(x, i), slope = part.load(dy, i);
+  using Two = Packs<T, 2, N>;  // of x and of dy
+  const auto load = [&](int64_t i) { return Two{part.load(x, i), part.load(dy, i)}; };
+  part.for_all(load, [&](int64_t i, const Two& both) {
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-      const C u = C(slope.v[j]) * gamma[channels.of(first, i + j)];
+      const C u = C(both.of[1].v[j]) * gamma[channels.of(first, i + j)];
       sum += u;
-      product += u * ((C(input.v[j]) - mean) * r);
+      product += u * ((C(both.of[0].v[j]) - mean) * r);
     }
   });
   const C constant = reduce_lanes<Sum<C>>(sum, rows.lanes) / static_cast<C>(rows.n);
   const C along = reduce_lanes<Sum<C>>(product, rows.lanes) / static_cast<C>(rows.n);
-  part.for_all([&](int64_t i) {
-    const auto input = part.load(x, i);
-    auto slope = part.load(dy, i);
+  part.for_all(load, [&](int64_t i, const Two& both) {
+    Pack<T, N> slope;
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-      const C u = C(slope.v[j]) * gamma[channels.of(first, i + j)], xh = (C(input.v[j]) - mean) * r;
+      const C u = C(both.of[1].v[j]) * gamma[channels.of(first, i + j)], xh = (C(both.of[0].v[j]) - mean) * r;
       slope.v[j] = T(r * (u - constant - xh * along));
     }
     part.store(dx, i, slope);
@@ -92,13 +90,9 @@ __global__ void forward_kernel(Rows rows, RowAccess access, Channels channels, d
                                const Compute<T>* gamma, const Compute<T>* beta, Compute<T>* means,
                                Compute<T>* inverse_stds, T* y) {
   rows.for_each([&](int64_t row, int64_t base, bool valid) {
-    const auto forward = [&](const auto& part) {
+    with_row_part<T>(rows, access, valid, [&](const auto& part) {
       forward_row(rows, part, channels, eps, row, valid, x + base, gamma, beta, means, inverse_stds, y + base);
-    };
-    if (access.wide)
-      forward(RowPart<T, pack_size<T>>(rows, access, valid));
-    else
-      forward(RowPart<T, 1>(rows, access, valid));
+    });
   });
 }
 
@@ -107,13 +101,9 @@ __global__ void backward_kernel(Rows rows, RowAccess access, Channels channels, 
                                 const Compute<T>* gamma, const Compute<T>* means, const Compute<T>* inverse_stds,
                                 T* dx) {
   rows.for_each([&](int64_t row, int64_t base, bool valid) {
-    const auto backward = [&](const auto& part) {
+    with_row_part<T>(rows, access, valid, [&](const auto& part) {
       backward_row(rows, part, channels, row, valid, x + base, dy + base, gamma, means, inverse_stds, dx + base);
-    };
-    if (access.wide)
-      backward(RowPart<T, pack_size<T>>(rows, access, valid));
-    else
-      backward(RowPart<T, 1>(rows, access, valid));
+    });
   });
 }
 
@@ -124,7 +114,7 @@ void forward(const GroupNormArgs& args, Stream stream) {
   dispatch_floating(g.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
-    const Rows rows = rows_of(g.rows, g.n(), 1);
+    const Rows rows = rows_of(g.rows, g.n(), 1, row_run<T>);
     const auto* x = static_cast<const T*>(args.x);
     auto* y = static_cast<T*>(args.y);
     launch("group_norm", forward_kernel<T>, grid_for_rows(rows, stream), stream, rows, access_of<T>(rows, x, y),
@@ -138,7 +128,7 @@ void backward(const GroupNormBackwardArgs& args, Stream stream) {
   dispatch_floating(g.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
-    const Rows rows = rows_of(g.rows, g.n(), 1);
+    const Rows rows = rows_of(g.rows, g.n(), 1, row_run<T>);
     const auto* x = static_cast<const T*>(args.x);
     const auto* dy = static_cast<const T*>(args.dy);
     auto* dx = static_cast<T*>(args.dx);

@@ -98,12 +98,12 @@ void forward(const MaxPool2dArgs& args, Stream stream) {
   const MaxPool2dGeometry& g = args.geometry;
   dispatch_floating(g.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    with_channel_pack<T>(g.channels, holds_packs<T>(args.x, args.y) && holds_packs<int32_t, pack_size<T>>(args.index),
-                         [&](auto n) {
-                           const Pixels out = pixels_of(g.batch, g.out, g.channels, n);
-                           launch("max_pool2d", forward_kernel<n, T>, grid_for(out.numel, stream), stream, g, out,
-                                  static_cast<const T*>(args.x), static_cast<T*>(args.y), args.index);
-                         });
+    with_pack<T>(g.channels, holds_packs<T>(args.x, args.y) && holds_packs<int32_t, pack_size<T>>(args.index),
+                 [&](auto n) {
+                   const Pixels out = pixels_of(g.batch, g.out, g.channels, n);
+                   launch("max_pool2d", forward_kernel<n, T>, grid_for(out.numel, stream), stream, g, out,
+                          static_cast<const T*>(args.x), static_cast<T*>(args.y), args.index);
+                 });
   });
 }
 
@@ -111,12 +111,12 @@ void backward(const MaxPool2dBackwardArgs& args, Stream stream) {
   const MaxPool2dGeometry& g = args.geometry;
   dispatch_floating(g.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    with_channel_pack<T>(g.channels, holds_packs<T>(args.dy, args.dx) && holds_packs<int32_t, pack_size<T>>(args.index),
-                         [&](auto n) {
-                           const Pixels in = pixels_of(g.batch, g.in, g.channels, n);
-                           launch("max_pool2d_backward", backward_kernel<n, T>, grid_for(in.numel, stream), stream, g,
-                                  in, static_cast<const T*>(args.dy), args.index, static_cast<T*>(args.dx));
-                         });
+    with_pack<T>(g.channels, holds_packs<T>(args.dy, args.dx) && holds_packs<int32_t, pack_size<T>>(args.index),
+                 [&](auto n) {
+                   const Pixels in = pixels_of(g.batch, g.in, g.channels, n);
+                   launch("max_pool2d_backward", backward_kernel<n, T>, grid_for(in.numel, stream), stream, g, in,
+                          static_cast<const T*>(args.dy), args.index, static_cast<T*>(args.dx));
+                 });
   });
 }
 
@@ -124,12 +124,11 @@ void gather(const MaxPool2dGatherArgs& args, Stream stream) {
   const MaxPool2dGeometry& g = args.geometry;
   dispatch_floating(g.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    with_channel_pack<T>(g.channels, holds_packs<T>(args.y) && holds_packs<int32_t, pack_size<T>>(args.index),
-                         [&](auto n) {
-                           const Pixels out = pixels_of(g.batch, g.out, g.channels, n);
-                           launch("max_pool2d_gather", gather_kernel<n, T>, grid_for(out.numel, stream), stream, g, out,
-                                  static_cast<const T*>(args.x), args.index, static_cast<T*>(args.y));
-                         });
+    with_pack<T>(g.channels, holds_packs<T>(args.y) && holds_packs<int32_t, pack_size<T>>(args.index), [&](auto n) {
+      const Pixels out = pixels_of(g.batch, g.out, g.channels, n);
+      launch("max_pool2d_gather", gather_kernel<n, T>, grid_for(out.numel, stream), stream, g, out,
+             static_cast<const T*>(args.x), args.index, static_cast<T*>(args.y));
+    });
   });
 }
 

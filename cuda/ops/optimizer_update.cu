@@ -91,31 +91,41 @@ __device__ inline void store_to(void* x, int64_t i, const Pack<T, N>& pack) {
   if (x) store_as(static_cast<T*>(x) + i, pack);
 }
 
+/// Packs of value, gradient and the states that there are.
+template <class Update, int N>
+using Operands = Packs<typename Update::Value, 2 + Update::states, N>;
+
+template <class Update, int N>
+__device__ inline Operands<Update, N> load_elements(const UpdateItem& item, int64_t i) {
+  using T = typename Update::Value;
+  Operands<Update, N> x;
+  x.of[0] = load_from<N, T>(item.value, i);
+  x.of[1] = load_from<N, T>(item.gradient, i);
+  x.of[2] = load_from<N, T>(item.first, i);
+  if constexpr (Update::states > 1) x.of[3] = load_from<N, T>(item.second, i);
+  if constexpr (Update::states > 2) x.of[4] = load_from<N, T>(item.third, i);
+  return x;
+}
+
 template <int N, class Update>
-__device__ inline void update_elements(const UpdateItem& item, const Update& update, int64_t i) {
+__device__ inline void update_elements(const UpdateItem& item, const Update& update, int64_t i, Operands<Update, N> x) {
   using T = typename Update::Value;
   constexpr int states = Update::states;
-  T* const value = static_cast<T*>(item.value) + i;
-  auto w = load_as<Pack<T, N>>(value);
-  const auto g = load_as<Pack<T, N>>(static_cast<const T*>(item.gradient) + i);
-  Pack<T, N> first = load_from<N, T>(item.first, i), second, third;
-  if constexpr (states > 1) second = load_from<N, T>(item.second, i);
-  if constexpr (states > 2) third = load_from<N, T>(item.third, i);
 #pragma unroll
   for (int j = 0; j < N; ++j) {
-    Element<T> e = {w.v[j], g.v[j], first.v[j], T(0), T(0)};
-    if constexpr (states > 1) e.second = second.v[j];
-    if constexpr (states > 2) e.third = third.v[j];
+    Element<T> e = {x.of[0].v[j], x.of[1].v[j], x.of[2].v[j], T(0), T(0)};
+    if constexpr (states > 1) e.second = x.of[3].v[j];
+    if constexpr (states > 2) e.third = x.of[4].v[j];
     update(item, e);
-    w.v[j] = e.w;
-    first.v[j] = e.first;
-    if constexpr (states > 1) second.v[j] = e.second;
-    if constexpr (states > 2) third.v[j] = e.third;
+    x.of[0].v[j] = e.w;
+    x.of[2].v[j] = e.first;
+    if constexpr (states > 1) x.of[3].v[j] = e.second;
+    if constexpr (states > 2) x.of[4].v[j] = e.third;
   }
-  store_as(value, w);
-  store_to<N, T>(item.first, i, first);
-  if constexpr (states > 1) store_to<N, T>(item.second, i, second);
-  if constexpr (states > 2) store_to<N, T>(item.third, i, third);
+  store_to<N, T>(item.value, i, x.of[0]);
+  store_to<N, T>(item.first, i, x.of[2]);
+  if constexpr (states > 1) store_to<N, T>(item.second, i, x.of[3]);
+  if constexpr (states > 2) store_to<N, T>(item.third, i, x.of[4]);
 }
 
 template <class T>
@@ -135,8 +145,9 @@ __global__ void update_kernel(WEFT_GRID_CONSTANT List<UpdateItem> list, Update u
     const bool wide = holds_packs<T>(static_cast<const T*>(item.value), static_cast<const T*>(item.gradient),
                                      static_cast<const T*>(item.first), static_cast<const T*>(item.second),
                                      static_cast<const T*>(item.third));
-    for_elements<pack_size<T>>(place.begin, place.stop, wide,
-                               [&](auto n, int64_t i) { update_elements<n>(item, update, i); });
+    for_elements<pack_size<T>>(
+        place.begin, place.stop, wide, [&](auto n, int64_t i) { return load_elements<Update, n>(item, i); },
+        [&](auto n, int64_t i, const auto& operands) { update_elements<n>(item, update, i, operands); });
   }
 }
 

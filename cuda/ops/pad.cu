@@ -46,7 +46,7 @@ __global__ void backward_kernel(Pixels in, PadAxis h, PadAxis w, const T* dy, T*
 void forward(const PadArgs& args, Stream stream) {
   dispatch_word(args.element_size, [&](auto tag) {
     using U = typename decltype(tag)::type;
-    with_channel_pack<U>(args.channels, holds_packs<U>(args.x, args.fills, args.y), [&](auto n) {
+    with_pack<U>(args.channels, holds_packs<U>(args.x, args.fills, args.y), [&](auto n) {
       const Pixels out = pixels_of(args.batch, {args.h.out, args.w.out}, args.channels, n);
       launch("pad", forward_kernel<n, U>, grid_for(out.numel, stream), stream, out, args.h, args.w,
              static_cast<const U*>(args.x), static_cast<U>(args.fill), static_cast<const U*>(args.fills),

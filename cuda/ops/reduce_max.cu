@@ -1,9 +1,10 @@
 // Maxima with their positions, and what the gradient of a maximum moves. (Sums: reduce.cu.)
+#include "weft/tensor/ops/reduce.h"
+
 #include <limits>
 
 #include "weft/cuda/reduce_strided.cuh"
 #include "weft/cuda/word.h"
-#include "weft/tensor/ops/reduce.h"
 
 namespace weft::cuda {
 namespace {
@@ -65,8 +66,8 @@ void max(const MaxArgs& args, Stream stream) {
 template <class U>
 __global__ void max_backward_kernel_of(Walk<4> walk, const U* dy, const int64_t* index, U* dx) {
   for_walked<1>(
-      walk, [](const auto&) {},
-      [&](const auto& offset) { dx[offset.at[0]] = offset.at[3] == index[offset.at[2]] ? dy[offset.at[1]] : U(0); });
+      walk, [&](auto, const auto& offsets) { return offsets.at[3] == index[offsets.at[2]] ? dy[offsets.at[1]] : U(0); },
+      [&](auto, const auto& offsets, U value) { dx[offsets.at[0]] = value; });
 }
 
 void max_backward(const MaxBackwardArgs& args, Stream stream) {
@@ -74,7 +75,7 @@ void max_backward(const MaxBackwardArgs& args, Stream stream) {
     using U = typename decltype(tag)::type;
     Walk<4> walk = walk_of<4>(args.geometry, {{args.dx, 1}, {args.dy, 1}, {args.index, 1}, {nullptr, 1}}, 1);
     walk.packed = false;
-    launch("max_backward", max_backward_kernel_of<U>, grid_for(walk.numel, stream), stream, walk,
+    launch("max_backward", max_backward_kernel_of<U>, grid_for_walk(walk, 1, stream), stream, walk,
            static_cast<const U*>(args.dy), args.index, static_cast<U*>(args.dx));
   });
 }

@@ -172,16 +172,6 @@ class Tables {
   ResizeAxis h_;
 };
 
-/// Calls f(std::integral_constant<int, N>) with the elements a thread takes at once: a pack of T, if packs divide the
-/// extent and the operands hold them, else 1.
-template <class T, class F>
-void with_pack(int64_t extent, bool aligned, const F& f) {
-  if (extent % pack_size<T> == 0 && aligned)
-    f(std::integral_constant<int, pack_size<T>>{});
-  else
-    f(std::integral_constant<int, 1>{});
-}
-
 void resize(const ResizeArgs& args, Stream stream) {
   dispatch_floating(args.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;

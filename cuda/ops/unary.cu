@@ -2,9 +2,8 @@
 // chosen inside its loop. The choice is the same for all threads and costs less than the loads wait.
 #include "weft/tensor/ops/unary.h"
 
+#include "weft/cuda/ahead.cuh"
 #include "weft/cuda/functor.cuh"
-#include "weft/cuda/launch.cuh"
-#include "weft/cuda/pack.cuh"
 
 namespace weft::cuda {
 namespace {
@@ -17,41 +16,37 @@ template <int order, class T>
 __global__ void unary_kernel_of(UnaryOp op, double p, double q, int64_t n, const T* s, const T* dy, const T* g, T* out,
                                 bool wide) {
   using C = Compute<T>;
-  constexpr int width = pack_size<T>;
-  for (int64_t i = thread_in_grid() * width; i < n; i += threads_in_grid() * width) {
-    Pack<T> pack = load4(s, i, n, wide);
-    C factor[width];
-    if constexpr (order > 0) {
-      const Pack<T> slope = load4(dy, i, n, wide);
-#pragma unroll
-      for (int j = 0; j < width; ++j) factor[j] = C(slope.v[j]);
-    }
-    if constexpr (order > 1) {
-      const Pack<T> outer = load4(g, i, n, wide);
-#pragma unroll
-      for (int j = 0; j < width; ++j) factor[j] = C(outer.v[j]) * factor[j];
-    }
+  const auto load = [&](auto size, int64_t i) {
+    Packs<T, order + 1, size> value;
+    value.of[0] = load_as<Pack<T, size>>(s + i);
+    if constexpr (order > 0) value.of[1] = load_as<Pack<T, size>>(dy + i);
+    if constexpr (order > 1) value.of[2] = load_as<Pack<T, size>>(g + i);
+    return value;
+  };
+  for_packs<pack_size<T>, true>(n, wide, load, [&](auto size, int64_t i, const auto& value) {
+    Pack<T, size> pack = value.of[0];
     with_functor(op, p, q, [&](const auto& functor) {
       if constexpr (takes<std::decay_t<decltype(functor)>, T>) {
 #pragma unroll
-        for (int j = 0; j < width; ++j) {
+        for (int j = 0; j < size; ++j) {
           const C x = C(pack.v[j]);
           if constexpr (order == 0) pack.v[j] = T(functor.f(x));
-          if constexpr (order == 1) pack.v[j] = T(factor[j] * functor.df(x));
-          if constexpr (order == 2) pack.v[j] = T(factor[j] * functor.d2f(x));
+          if constexpr (order == 1) pack.v[j] = T(C(value.of[1].v[j]) * functor.df(x));
+          if constexpr (order == 2) pack.v[j] = T(C(value.of[2].v[j]) * C(value.of[1].v[j]) * functor.d2f(x));
         }
       }
     });
-    store4(out, i, n, wide, pack);
-  }
+    store_as(out + i, pack);
+  });
 }
 
 template <int order, class T>
 void start(const UnaryArgs& args, Stream stream) {
   const bool wide = holds_packs<T>(args.s, args.out, args.dy, args.g);
-  launch("unary", unary_kernel_of<order, T>, grid_for(packs_of(args.numel, pack_size<T>), stream), stream, args.op,
-         args.p, args.q, args.numel, static_cast<const T*>(args.s), static_cast<const T*>(args.dy),
-         static_cast<const T*>(args.g), static_cast<T*>(args.out), wide);
+  const Grid grid = grid_for_packs(args.numel, wide ? pack_size<T> : 1, stream);
+  launch("unary", unary_kernel_of<order, T>, grid, stream, args.op, args.p, args.q, args.numel,
+         static_cast<const T*>(args.s), static_cast<const T*>(args.dy), static_cast<const T*>(args.g),
+         static_cast<T*>(args.out), wide);
 }
 
 void unary(const UnaryArgs& args, Stream stream) {

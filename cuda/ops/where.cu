@@ -7,30 +7,33 @@
 namespace weft::cuda {
 namespace {
 
-constexpr int width = 4;
+template <class U, int N>
+struct Choice {
+  Pack<bool, N> condition;
+  Pack<U, N> a, b;
+};
 
 /// a (or b) may be null: then every element of it is `a_word`.
 template <class U>
 __global__ void where_kernel_of(Walk<4> walk, const bool* condition, const U* a, const U* b, U a_word, U b_word,
                                 U* out) {
-  for_walked<width>(
-      walk,
-      [&](const auto& offset) {
-        const auto holds = load_walked<bool, width>(condition, offset.at[1], walk.is_splat(1));
-        const auto first = a ? load_walked<U, width>(a, offset.at[2], walk.is_splat(2)) : splat<U, width>(a_word);
-        auto result = b ? load_walked<U, width>(b, offset.at[3], walk.is_splat(3)) : splat<U, width>(b_word);
+  const auto load = [&](auto n, const auto& offsets) {
+    return Choice<U, n>{load_walked<n>(walk, offsets, 1, condition),
+                        a ? load_walked<n>(walk, offsets, 2, a) : splat<U, n>(a_word),
+                        b ? load_walked<n>(walk, offsets, 3, b) : splat<U, n>(b_word)};
+  };
+  for_walked<pack_size<U>>(walk, load, [&](auto n, const auto& offsets, const auto& choice) {
+    Pack<U, n> result;
 #pragma unroll
-        for (int j = 0; j < width; ++j) result.v[j] = holds.v[j] ? first.v[j] : result.v[j];
-        store_as(out + offset.at[0], result);
-      },
-      [&](const auto& offset) {
-        out[offset.at[0]] = condition[offset.at[1]] ? (a ? a[offset.at[2]] : a_word) : (b ? b[offset.at[3]] : b_word);
-      });
+    for (int j = 0; j < n; ++j) result.v[j] = choice.condition.v[j] ? choice.a.v[j] : choice.b.v[j];
+    store_as(out + offsets.at[0], result);
+  });
 }
 
 void where(const WhereArgs& args, Stream stream) {
   dispatch_word(args.element_size, [&](auto tag) {
     using U = typename decltype(tag)::type;
+    constexpr int width = pack_size<U>;
     const Walk<4> walk = walk_of<4>(args.geometry, args.numel,
                                     {walked<U, width>(args.out), walked<bool, width>(args.condition),
                                      walked<U, width>(args.a), walked<U, width>(args.b)},

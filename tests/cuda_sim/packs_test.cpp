@@ -6,12 +6,19 @@
 #include <functional>
 
 #include "tests/cuda_sim/placed.h"
+#include "tests/cuda_sim/sim.h"
 #include "weft/tensor/ops/batch_norm.h"
 #include "weft/tensor/ops/batch_norm_add.h"
+#include "weft/tensor/ops/binary.h"
+#include "weft/tensor/ops/conv2d.h"
+#include "weft/tensor/ops/copy.h"
 #include "weft/tensor/ops/cross_entropy.h"
+#include "weft/tensor/ops/fill.h"
 #include "weft/tensor/ops/group_norm.h"
 #include "weft/tensor/ops/log_softmax.h"
 #include "weft/tensor/ops/softmax.h"
+#include "weft/tensor/ops/unary.h"
+#include "weft/tensor/ops/where.h"
 #include "weft/tensor/random.h"
 #include "weft/tensor/tensor.h"
 
@@ -166,6 +173,52 @@ TEST_CASE("packs: cross entropy of classes that packs divide and others") {
             return {log_sum, loss, sum, weight, mean};
           },
           {random({rows, n}, dtype)}, tolerance(dtype));
+    }
+  }
+}
+
+namespace {
+
+/// Accesses of 16 bytes in `action`.
+int64_t wide_accesses_of(const std::function<void()>& action) {
+  sim::run_all();
+  const int64_t before = sim::wide_accesses();
+  action();
+  sim::run_all();
+  return sim::wide_accesses() - before;
+}
+
+}  // namespace
+
+TEST_CASE("packs: every byte of dense operands moves in accesses of 16, whatever the type; rows of 21 classes too") {
+  constexpr int64_t rows = 160, classes = 21;  // channels' own values do not move in packs
+  const GeneratorGuard seed(Generator(9));
+  for (const DType dtype : floating) {
+    CAPTURE(dtype);
+    const DType wide = dtype == DType::f64 ? DType::f64 : DType::f32;
+    const Shape shape = {rows, classes};
+    const Tensor x = placed(random(shape, dtype), 0), y = placed(random(shape, dtype), 0);
+    const Tensor c = placed(random({classes}, wide), 0), position = placed(random({rows}, wide), 0);
+    const Tensor labels = zeros({rows}, {.dtype = DType::i64, .device = "cuda:0"});
+    const Tensor one = ones({}, {.dtype = wide, .device = "cuda:0"}),
+                 condition = ops::compare(CompareOp::greater, x, y);
+    const std::vector<std::tuple<const char*, int64_t, std::function<void()>>> operations = {
+        {"unary", 2, [&] { ops::unary(UnaryOp::relu, x); }},
+        {"unary_gradient", 3, [&] { ops::unary_gradient(UnaryOp::relu, x, y); }},
+        {"binary", 3, [&] { ops::binary(BinaryOp::mul, x, y); }},
+        {"fill", 1, [&] { ops::fill(x, 1); }},
+        {"batch_norm", 2, [&] { ops::batch_norm_normalize(x, c, c, c, c, true); }},
+        {"batch_norm_dx", 4, [&] { ops::batch_norm_dx(x, y, y, c, c, c, c, c, 160); }},
+        {"batch_norm_add", 3, [&] { ops::batch_norm_add(x, y, c, c, c, c, true); }},
+        {"batch_norm_add_backward", 3, [&] { ops::batch_norm_add_backward(x, y); }},
+        {"softmax", 2, [&] { ops::softmax(x, 1); }},
+        {"log_softmax_backward", 3, [&] { ops::log_softmax_backward(x, y, 1); }},
+        {"cross_entropy", 1, [&] { ops::cross_entropy(x, labels, {}, {}); }},
+        {"cross_entropy_backward", 2, [&] { ops::cross_entropy_backward(one, x, labels, {}, position, {}, {}); }},
+    };
+    for (const auto& [name, operands, operation] : operations) {
+      CAPTURE(name);
+      CHECK(wide_accesses_of(operation) == operands * rows * classes * size_of(dtype) / 16);
     }
   }
 }

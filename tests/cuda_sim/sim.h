@@ -51,6 +51,8 @@ void run_all();
 size_t pending();
 /// Kernels that have run in this process.
 int64_t kernels_run();
+/// How often kernels have asked for 16 bytes (or a multiple) by one load or store of theirs.
+int64_t wide_accesses();
 /// How long a wait that nothing queued can end waits for other threads before it is reported as a deadlock; 5 s at
 /// first.
 void set_deadlock_seconds(double seconds);

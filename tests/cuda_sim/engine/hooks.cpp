@@ -15,7 +15,9 @@ void atomic_access(const void* pointer, size_t bytes) {
 }
 
 void aligned_access(const void* pointer, size_t alignment) {
-  if (in_kernel) check_alignment(pointer, alignment, __builtin_return_address(0));
+  if (!in_kernel) return;
+  check_alignment(pointer, alignment, __builtin_return_address(0));
+  if (alignment == 16) ++kernel.wide_accesses;
 }
 
 }  // namespace weft::sim

@@ -45,6 +45,7 @@ struct RunningKernel {
   uint32_t barrier_clock = 0;  // clocks below this are before the block's last barrier
   uint64_t budget = 0;         // accesses left before a thread is taken for stuck
   cudaError_t stopped = cudaSuccess;
+  int64_t wide_accesses = 0;  // of all kernels so far
 };
 extern RunningKernel kernel;
 /// True while this thread of the operating system runs a kernel.

@@ -75,6 +75,11 @@ int64_t kernels_run() {
   return kernels;
 }
 
+int64_t wide_accesses() {
+  Lock lock;
+  return kernel.wide_accesses;
+}
+
 cudaError_t launch(KernelCall call, cudaStream_t handle) {
   if (unloading()) return cudaErrorCudartUnloading;
   Lock lock;

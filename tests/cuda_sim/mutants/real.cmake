@@ -52,9 +52,9 @@ set(REPLACE [==[\n${replacement}]==])\ninclude([==[${CMAKE_CURRENT_SOURCE_DIR}/m
   set_property(GLOBAL APPEND PROPERTY weft_mutant_objects "${folder}/mutant.o")
 endfunction()
 
-weft_mutant(reads_past_the_end cuda/pack.cuh
-  [[if (i + j < n) pack.v[j] = x[i + j];]]
-  [[if (i + j <= n) pack.v[j] = x[i + j];]] cuda/ops/unary.cu)
+weft_mutant(reads_past_the_end cuda/ahead.cuh
+  [[const int64_t packed = wide ? n / N * N : 0;]]
+  [[const int64_t packed = wide ? (n + N - 1) / N * N : 0;]] cuda/ops/unary.cu)
 weft_mutant(packs_at_any_address cuda/pack.cuh
   [[return ((reinterpret_cast<uintptr_t>(addresses) % alignof(Pack<T, N>) == 0) && ...);]]
   [[return true;]] cuda/ops/unary.cu)
