@@ -22,7 +22,10 @@ Checkpoint some_checkpoint() {
   generator.set_calls(12);
   Checkpoint c;
   c.put("model", NamedTensors{{"w", tensor({1.f, 2.f})}, {"b", tensor({0.5})}});
-  c.put("step", int64_t{1} << 40).put("best", 0.73).put("generator", generator).put("order", tensor<int64_t>({2, 0, 1}));
+  c.put("step", int64_t{1} << 40)
+      .put("best", 0.73)
+      .put("generator", generator)
+      .put("order", tensor<int64_t>({2, 0, 1}));
   c.put_text("note", "a \"quoted\" line\n");
   return c;
 }
