@@ -210,6 +210,6 @@ TEST_SUITE("nn/optim") {
     CHECK_THROWS_AS(SGD({.nesterov = true}), Error);
     CHECK_THROWS_AS(Adam({.beta1 = 1}), Error);
     CHECK_THROWS_WITH(RMSprop({.alpha = 1}), "RMSprop: alpha is 1");
-    CHECK_THROWS_AS(SGD({}).make_state(zeros({2}, {.dtype = DType::f16})), DtypeError);
+    CHECK_THROWS_AS(SGD().make_state(zeros({2}, {.dtype = DType::f16})), DtypeError);
   }
 }

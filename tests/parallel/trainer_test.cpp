@@ -97,7 +97,7 @@ TEST_SUITE("parallel/trainer") {
       net.to(devices);
       Trainer trainer(net.parameters(), nn::optim::SGD({.lr = 1, .momentum = 0.5}));
       for (int round = 0; round < 3; ++round) {
-        backward_of(net.a, 1, device_here(0)), backward_of(net.b, 2, device_here(1));
+        backward_of(net.a, 1, 0), backward_of(net.b, 2, 1);
         trainer.step();
       }
       for (int i = 0; i < net.a.places(); ++i) {
@@ -240,7 +240,7 @@ TEST_SUITE("parallel/trainer") {
     CHECK(value(net.b) == std::vector<float>{-0.5, -0.5});
     CHECK_THROWS_AS(trainer.group(2), IndexError);
     CHECK_THROWS_WITH(Trainer(std::vector<nn::optim::ParameterGroup>{{.parameters = {net.a}}, {.parameters = {net.a}}},
-                              nn::optim::SGD({})),
+                              nn::optim::SGD()),
                       "Trainer: parameter 'a' is listed in group 0 and again in group 1");
   }
 
@@ -349,6 +349,6 @@ TEST_SUITE("parallel/trainer") {
     net.parameters();
     const Device one[] = {device_here(1)};
     net.b.to(one);
-    CHECK_THROWS_AS(Trainer(net.parameters(), nn::optim::SGD({})), DeviceError);
+    CHECK_THROWS_AS(Trainer(net.parameters(), nn::optim::SGD()), DeviceError);
   }
 }
