@@ -99,7 +99,7 @@ TEST_SUITE("nn/optim") {
           return w;
         });
       }
-    CHECK(RMSprop({}).state_names() == std::vector<std::string>{"square"});
+    CHECK(RMSprop().state_names() == std::vector<std::string>{"square"});
     CHECK(RMSprop({.momentum = 0.5, .centered = true}).state_names() ==
           std::vector<std::string>{"square", "mean", "momentum"});
   }
