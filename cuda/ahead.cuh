@@ -27,12 +27,9 @@ __device__ inline int64_t for_ahead(int64_t first, int64_t step, int64_t end, co
   while (first < end) {
     const int count = first + (ahead - 1) * step < end ? ahead : 1;
     decltype(load(first)) value[ahead] = {};
-    if (count == 1) {
-      value[0] = load(first);
-    } else {
 #pragma unroll
-      for (int k = 0; k < ahead; ++k) value[k] = load(first + k * step);
-    }
+    for (int k = 0; k < ahead; ++k)
+      if (k < count) value[k] = load(first + k * step);
     if constexpr (rolled) {
 #pragma unroll 1
       for (int k = 0; k < count; ++k) {

@@ -84,7 +84,7 @@ __global__ void reduce_columns_kernel(ReducePlan plan, const T* x, typename R::A
     auto acc = Each<R, N>::none();
     if (place.valid) {
       const T* column = x + plan.kept.offsets(place.channel).at[0];
-      with_bool(plan.packed, [&](auto packed) {
+      with_bool(N == 1 || plan.packed, [&](auto packed) {
         const auto load = [&](int64_t r) {
           const T* from = column + plan.reduced.offsets(r).at[0];
           if constexpr (packed) return load_as<Pack<T, N>>(from);

@@ -27,6 +27,7 @@ struct Walk {
   __device__ Offsets offsets(int64_t i) const {
     Offsets offsets = {};
     uint32_t narrow = static_cast<uint32_t>(i);
+#pragma unroll 1  // divisions are long, and a kernel has many of these loops
     for (int d = rank - 1; d >= 0; --d) {
       int64_t coordinate;
       if (small) {

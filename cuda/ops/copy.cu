@@ -1,6 +1,8 @@
 // Copies on one device: as they are, transposed, or converted.
 #include "weft/tensor/ops/copy.h"
 
+#include <bit>
+
 #include "weft/cuda/walk.cuh"
 #include "weft/cuda/word.h"
 #include "weft/tensor/convert.h"
@@ -49,19 +51,20 @@ __global__ void transpose_kernel(Transposition t, const U* x, U* y) {
 /// Elements that are converted together: those of an access of 16 bytes of the 16-bit types.
 constexpr int converted = 8;
 
-template <class To>
-__global__ void convert_kernel(Walk<2> walk, DType from, const void* x, To* y) {
-  dispatch_all(from, [&](auto tag) {
-    using From = typename decltype(tag)::type;
-    const auto load = [&](auto n, const auto& offsets) {
-      return load_walked<n>(walk, offsets, 1, static_cast<const From*>(x));
-    };
-    for_walked<converted>(walk, load, [&](auto n, const auto& offsets, const auto& pack) {
-      Pack<To, n> result;
+/// x: elements of `from`, moved as words U of their size.
+template <class U, class To>
+__global__ void convert_kernel(Walk<2> walk, DType from, const U* x, To* y) {
+  const auto load = [&](auto n, const auto& offsets) { return load_walked<n>(walk, offsets, 1, x); };
+  for_walked<converted, true>(walk, load, [&](auto n, const auto& offsets, const auto& pack) {
+    Pack<To, n> result = {};
+    dispatch_all(from, [&](auto tag) {
+      using From = typename decltype(tag)::type;
+      if constexpr (sizeof(From) == sizeof(U)) {
 #pragma unroll
-      for (int j = 0; j < n; ++j) result.v[j] = convert<To>(pack.v[j]);
-      store_as(y + offsets.at[0], result);
+        for (int j = 0; j < n; ++j) result.v[j] = convert<To>(std::bit_cast<From>(pack.v[j]));
+      }
     });
+    store_as(y + offsets.at[0], result);
   });
 }
 
@@ -126,12 +129,13 @@ void copy(const CopyArgs& args, Stream stream) {
   }
   dispatch_all(args.to, [&](auto tag) {
     using To = typename decltype(tag)::type;
-    const auto from_bytes = static_cast<size_t>(size_of(args.from) * converted);
-    const Walk<2> walk =
-        walk_of<2>(args.geometry, args.numel,
-                   {walked<To, converted>(args.y), {args.x, from_bytes < 16 ? from_bytes : 16}}, converted);
-    launch("cast", convert_kernel<To>, grid_for_walk(walk, converted, stream), stream, walk, args.from, args.x,
-           static_cast<To*>(args.y));
+    dispatch_word(size_of(args.from), [&](auto word) {
+      using U = typename decltype(word)::type;
+      const Walk<2> walk = walk_of<2>(args.geometry, args.numel,
+                                      {walked<To, converted>(args.y), walked<U, converted>(args.x)}, converted);
+      launch("cast", convert_kernel<U, To>, grid_for_walk(walk, converted, stream), stream, walk, args.from,
+             static_cast<const U*>(args.x), static_cast<To*>(args.y));
+    });
   });
 }
 
