@@ -2,6 +2,8 @@
 // where rows allow it (a bias along channels, say). The operation is chosen inside the loop.
 #pragma once
 
+#include <algorithm>
+
 #include "weft/cuda/functor.cuh"
 #include "weft/cuda/walk.cuh"
 
@@ -44,7 +46,9 @@ __global__ void pairwise_walked_kernel(Op op, double p, Walk<3> walk, const T* a
 template <class R, class T, class Op>
 void launch_pairwise(const char* name, Op op, double p, int64_t numel, const Collapsed* geometry, const void* a,
                      const void* b, T scalar, void* out, Stream stream) {
-  constexpr int N = pack_size<T> < 4 && sizeof(R) < sizeof(T) ? 4 : pack_size<T>;
+  // Results of one byte want four at least; 16 operations at once, on bytes, would take too many registers.
+  constexpr int least = sizeof(R) < sizeof(T) ? 4 : 1, most = 8;
+  constexpr int N = std::clamp(pack_size<T>, least, most);
   const auto* first = static_cast<const T*>(a);
   const auto* second = static_cast<const T*>(b);
   auto* result = static_cast<R*>(out);
