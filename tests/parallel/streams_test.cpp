@@ -172,22 +172,32 @@ TEST_SUITE("parallel/streams") {
         Parallel<int, std::vector<Stream>> pool(threads, [&](int) { return streams(); }, {.devices = devices});
         for (const auto& seen : pool.map({1, 2, 3})) CHECK(seen == mine);
       }
-      std::vector<Stream> seen;
+      std::vector<Stream> seen, hooked;
       const auto pass = [&](autograd::Executor& executor) {
         Tensors losses;
         for (const Device device : devices) {
           Tensor x = ones({2}, {.device = device});
           x.attach_grad();
           const autograd::Record record;
-          losses.push_back(sum(device == devices[0] ? watched(x * 2, seen, devices) : x * 2));
+          Tensor y = x * 2;
+          if (device == devices[0]) {
+            y = watched(y, seen, devices);
+            autograd::edge_of(y).node->add_hook(0, [&hooked, &streams](const Tensor&) {
+              hooked = streams();
+              return Tensor();
+            });
+          }
+          losses.push_back(sum(y));
         }
         autograd::backward(losses, {}, &executor);
       };
       pass(*workers);
       CHECK(std::exchange(seen, {}) == mine);
+      CHECK(std::exchange(hooked, {}) == mine);
       autograd::ThreadExecutor threads;
       pass(threads);
       CHECK(seen == mine);
+      CHECK(hooked == mine);
     }
   }
 

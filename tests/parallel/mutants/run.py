@@ -63,6 +63,8 @@ def first_failure(output):
     for line in output.splitlines():
         if line.startswith("TEST CASE:"):
             case = line[len("TEST CASE:"):].strip()
+        if after := re.search("FAILED after the case '(.*?)': ", line):
+            return after[1]
         if "ERROR" in line or "FAILED after" in line:
             return case or line.strip()
     return "it ended badly"
