@@ -44,8 +44,8 @@ bool usable(cublasHandle_t handle, const char* who, bool chosen) {
   return true;
 }
 
-cublasStatus_t planned_fault(int device) {
-  return static_cast<cublasStatus_t>(consult_fault(FaultKind::cublas, device));
+cublasStatus_t planned_fault(int device, FaultKind kind = FaultKind::cublas) {
+  return static_cast<cublasStatus_t>(consult_fault(kind, device));
 }
 
 Element element(cudaDataType type) {
@@ -179,6 +179,7 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
 
 cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
   const Lock lock;
+  if (release_fails(current_device())) return CUBLAS_STATUS_INTERNAL_ERROR;
   if (handles.erase(handle) == 1) return CUBLAS_STATUS_SUCCESS;
   report("cublasDestroy: with a handle that does not exist, or no longer");
   return CUBLAS_STATUS_NOT_INITIALIZED;
@@ -187,6 +188,7 @@ cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
 cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
   const Lock lock;
   if (!usable(handle, "cublasSetStream", false)) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (const cublasStatus_t code = planned_fault(handle->device, FaultKind::cublas_setup)) return code;
   const int device = stream_device(stream, "cublasSetStream");
   if (device != handle->device) {
     if (device >= 0)
@@ -204,6 +206,7 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
 cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void* workspace, size_t bytes) {
   const Lock lock;
   if (!usable(handle, "cublasSetWorkspace", true)) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (const cublasStatus_t code = planned_fault(handle->device, FaultKind::cublas_setup)) return code;
   if (reinterpret_cast<uintptr_t>(workspace) % 256 != 0) {
     report("cublasSetWorkspace: the workspace is not aligned to 256 bytes: " + describe(workspace));
     return CUBLAS_STATUS_INVALID_VALUE;
@@ -219,7 +222,8 @@ cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void* workspace, siz
 
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t) {
   const Lock lock;
-  return usable(handle, "cublasSetMathMode", false) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!usable(handle, "cublasSetMathMode", false)) return CUBLAS_STATUS_NOT_INITIALIZED;
+  return planned_fault(handle->device, FaultKind::cublas_setup);
 }
 
 cublasStatus_t cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t form_a, cublasOperation_t form_b, int64_t m,

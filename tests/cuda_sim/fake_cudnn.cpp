@@ -87,7 +87,6 @@ cudnnStatus_t finalize(Descriptor& descriptor) {
       break;
     }
     case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR: {
-      if (const cudnnStatus_t code = planned_fault()) return code;
       if (!usable(value<cudnnHandle_t>(descriptor, CUDNN_ATTR_EXECUTION_PLAN_HANDLE), who, false))
         return CUDNN_STATUS_BAD_PARAM;
       const Descriptor* configuration = referred(descriptor, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, who);
@@ -109,7 +108,9 @@ cudnnStatus_t finalize(Descriptor& descriptor) {
 
 }  // namespace
 
-cudnnStatus_t planned_fault() { return static_cast<cudnnStatus_t>(consult_fault(FaultKind::cudnn, current_device())); }
+cudnnStatus_t planned_fault(FaultKind kind) {
+  return static_cast<cudnnStatus_t>(consult_fault(kind, current_device()));
+}
 
 cudnnStatus_t wrong(const char* who, const std::string& what, cudnnStatus_t status) {
   last_message = what;
@@ -172,6 +173,7 @@ cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
 
 cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
   const Lock lock;
+  if (release_fails(current_device())) return CUDNN_STATUS_INTERNAL_ERROR;
   return handles.erase(handle) == 1 ? CUDNN_STATUS_SUCCESS
                                     : wrong("cudnnDestroy", "with a handle that does not exist, or no longer");
 }
@@ -179,6 +181,7 @@ cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
   const Lock lock;
   if (!usable(handle, "cudnnSetStream", false)) return CUDNN_STATUS_BAD_PARAM;
+  if (const cudnnStatus_t code = planned_fault(FaultKind::cudnn_setup)) return code;
   const int device = stream_device(stream, "cudnnSetStream");
   if (device < 0) return CUDNN_STATUS_BAD_PARAM;
   if (device != handle->device)
@@ -191,6 +194,7 @@ cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
 
 cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t* handle) {
   const Lock lock;
+  if (const cudnnStatus_t code = planned_fault(FaultKind::cudnn_setup)) return code;
   auto made = std::make_unique<Descriptor>();
   made->serial = ++serials;
   made->type = type;
@@ -201,6 +205,7 @@ cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type, cu
 
 cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t handle) {
   const Lock lock;
+  if (release_fails(current_device())) return CUDNN_STATUS_INTERNAL_ERROR;
   if (descriptors.erase(handle) == 1) return CUDNN_STATUS_SUCCESS;
   return wrong("cudnnBackendDestroyDescriptor", "with a descriptor that does not exist, or no longer");
 }
@@ -208,13 +213,17 @@ cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t handle) {
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t handle) {
   const Lock lock;
   Descriptor* descriptor = find(handle, "cudnnBackendFinalize");
-  return descriptor ? finalize(*descriptor) : CUDNN_STATUS_BAD_PARAM;
+  if (!descriptor) return CUDNN_STATUS_BAD_PARAM;
+  const bool plan = descriptor->type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR;
+  const cudnnStatus_t code = planned_fault(plan ? FaultKind::cudnn : FaultKind::cudnn_setup);
+  return code ? code : finalize(*descriptor);
 }
 
 cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t handle, cudnnBackendAttributeName_t name,
                                        cudnnBackendAttributeType_t type, int64_t count, const void* values) {
   const Lock lock;
   const char* const who = "cudnnBackendSetAttribute";
+  if (const cudnnStatus_t code = planned_fault(FaultKind::cudnn_setup)) return code;
   Descriptor* descriptor = find(handle, who);
   if (!descriptor) return CUDNN_STATUS_BAD_PARAM;
   if (descriptor->final) return wrong(who, "on a descriptor that is finalised");
@@ -239,6 +248,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const handle, cu
                                        cudnnBackendAttributeType_t type, int64_t capacity, int64_t* count, void* out) {
   const Lock lock;
   const char* const who = "cudnnBackendGetAttribute";
+  if (const cudnnStatus_t code = planned_fault(FaultKind::cudnn_setup)) return code;
   const Descriptor* d = find(handle, who);
   if (!d) return CUDNN_STATUS_BAD_PARAM;
   if (!d->final) return wrong(who, "of a descriptor that is not finalised", CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED);

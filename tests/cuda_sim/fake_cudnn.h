@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "sim.h"
+
 struct cudnnContext {
   int device = 0;
   cudaStream_t stream = nullptr;
@@ -35,7 +37,7 @@ struct Descriptor {
 };
 
 /// The plan's code for a call on the current device, or CUDNN_STATUS_SUCCESS.
-cudnnStatus_t planned_fault();
+cudnnStatus_t planned_fault(FaultKind kind = FaultKind::cudnn);
 /// A caller's mistake: reported; the status that the real library would return.
 cudnnStatus_t wrong(const char* who, const std::string& what, cudnnStatus_t status = CUDNN_STATUS_BAD_PARAM);
 /// The handle may be used here and now; `chosen`: by the thread that chose its stream. Reports if not.

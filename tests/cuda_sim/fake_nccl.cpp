@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "lock.h"
+#include "runtime/status.h"
 #include "sim.h"
 
 namespace weft::sim::nccl {
@@ -179,6 +180,8 @@ using namespace weft::sim;
 using namespace weft::sim::nccl;
 
 ncclResult_t ncclGroupStart() {
+  Lock lock;
+  if (const ncclResult_t status = planned_fault(current_device()); status != ncclSuccess) return refuse(status);
   ++group.depth;
   return ncclSuccess;
 }
@@ -274,6 +277,7 @@ ncclResult_t ncclCommDestroy(ncclComm_t handle) {
   Lock lock;
   const Comm comm = find(handle, "ncclCommDestroy", true);
   if (!comm) return ncclInvalidArgument;
+  if (release_fails(comm->device)) return ncclUnhandledCudaError;
   comms().erase(handle);
   return ncclSuccess;
 }

@@ -218,9 +218,7 @@ void check_peers(const World& world, int device, const void* buffer, const char*
   const AllocationPtr allocation = held_at(buffer);
   for (const auto& seat : world.ranks) {
     const Comm other = seat.lock();
-    int possible = 0;
-    if (!other || other->device == device) continue;
-    if (cudaDeviceCanAccessPeer(&possible, other->device, device) != cudaSuccess || !possible) continue;
+    if (!other || !may_reach(other->device, device)) continue;
     if (allocation && !may_access(*allocation, other->device))
       report(std::string("nccl: ") + call + ": cuda:" + std::to_string(other->device) + " has no access to " +
              sim::describe(buffer) + "; give it with cudaMemPoolSetAccess");

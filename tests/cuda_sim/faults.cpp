@@ -1,8 +1,10 @@
 // The fault plan: what is injected, and how often it fired.
 #include <numeric>
 #include <random>
+#include <stdexcept>
 
 #include "lock.h"
+#include "runtime/status.h"
 #include "sim.h"
 
 namespace weft::sim {
@@ -29,6 +31,8 @@ bool fires(Planned& planned) {
 }  // namespace
 
 void inject(const Fault& fault) {
+  if (fault.kind == FaultKind::release && !is_sticky(static_cast<cudaError_t>(fault.code)))
+    throw std::invalid_argument("what gives something back fails only with a device that is lost");
   Lock lock;
   if (plan.empty()) random_numbers.seed(schedule().seed);
   plan.push_back({fault});
@@ -59,8 +63,15 @@ const char* name_of(FaultKind kind) {
                                           "launch",
                                           "copy",
                                           "event",
+                                          "set-up",
+                                          "choice of a device",
+                                          "query",
+                                          "wait",
+                                          "release",
                                           "cublas",
+                                          "set-up of cublas",
                                           "cudnn",
+                                          "set-up of cudnn",
                                           "nccl",
                                           "device lost",
                                           "nccl's asynchronous errors",

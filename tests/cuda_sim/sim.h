@@ -82,19 +82,28 @@ void set_reduction_seed(uint64_t seed);
 void reset();
 /// Allocations that are not yet freed, in all devices and pinned memory: for tests that look for leaks.
 size_t live_allocations();
+/// The same for streams, events and pools.
+size_t live_handles();
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Faults: one plan, consulted by every entry point
+// Faults: one plan, consulted by every entry point but those that tell of errors and of the libraries' versions
 
 enum class FaultKind {
   malloc,
   host_alloc,
   launch,
   copy,
-  event,
-  cublas,
-  cudnn,
-  nccl,  ///< calls of NCCL for one rank, and ends of groups
+  event,         ///< made, recorded, waited for by a stream
+  setup,         ///< streams, pools, access of peers, and what a device is asked before: attributes, properties
+  select,        ///< cudaSetDevice (of the device that is chosen) and cudaGetDevice
+  query,         ///< what may change: events, streams, memory, pools, pointers; counts and versions
+  wait,          ///< of the host
+  release,       ///< what gives something back, in the libraries too; only codes that lose the device
+  cublas,        ///< handles and products
+  cublas_setup,  ///< of a handle: stream, workspace, mode
+  cudnn,         ///< handles, plans and their execution
+  cudnn_setup,   ///< the stream of a handle, descriptors and their attributes
+  nccl,          ///< calls of NCCL for one rank, and both ends of groups
   device_lost,
   nccl_async,      ///< what ncclCommGetAsyncError finds
   nccl_lost_peer,  ///< a rank's part of a collective, or of setting a communicator up, never comes (any code but 0)
@@ -112,6 +121,7 @@ struct Fault {
   int code = 0;            ///< the status to return: a cudaError_t, cublasStatus_t, cudnnStatus_t, ncclResult_t
 };
 
+/// Throws std::invalid_argument for a code that the kind cannot have.
 void inject(const Fault& fault);
 /// Forgets the plan and the counters.
 void clear_faults();

@@ -80,9 +80,9 @@ int64_t wide_accesses() {
   return kernel.wide_accesses;
 }
 
-cudaError_t launch(KernelCall call, cudaStream_t handle) {
-  if (unloading()) return cudaErrorCudartUnloading;
-  Lock lock;
+namespace {
+
+cudaError_t issue_kernel(KernelCall call, cudaStream_t handle) {
   if (const cudaError_t status = check_current_device(); status != cudaSuccess) return status;
   const std::string name = call.name ? call.name : "a kernel launch";
   Stream* stream = stream_for_work(handle, name.c_str());
@@ -100,12 +100,22 @@ cudaError_t launch(KernelCall call, cudaStream_t handle) {
   return sticky_error(stream->device);
 }
 
+}  // namespace
+
+// As a launch on hardware, whose error is the thread's last one: what an earlier call left behind comes out here.
+cudaError_t launch(KernelCall call, cudaStream_t handle) {
+  if (unloading()) return cudaErrorCudartUnloading;
+  Lock lock;
+  remember(issue_kernel(std::move(call), handle));
+  return last_error(true);
+}
+
 }  // namespace weft::sim
 
 using namespace weft::sim;
 
 cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute name, int value) {
-  return entry([&] {
+  return entry(FaultKind::setup, [&] {
     if (name == cudaFuncAttributePreferredSharedMemoryCarveout) return cudaSuccess;
     const unsigned bytes = static_cast<unsigned>(value);
     if (name != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || bytes > limits.shared_with_opt_in) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "../lock.h"
 #include "../reports.h"
 #include "../runtime/device.h"
 #include "../streams/policy.h"
@@ -61,6 +62,12 @@ void destroy_pool(Pool* pool) {
   trim(*pool, 0);
   pool->destroyed = true;
   if (currents[pool->device] == pool) currents[pool->device] = defaults[pool->device];
+}
+
+size_t live_handles() {
+  Lock lock;
+  const auto lives = [](const auto& entry) { return !entry.second->is_default && !entry.second->destroyed; };
+  return live_streams_and_events() + static_cast<size_t>(std::count_if(pools.begin(), pools.end(), lives));
 }
 
 Pool* find_pool(cudaMemPool_t handle, const char* who) {

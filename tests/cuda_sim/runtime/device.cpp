@@ -99,6 +99,7 @@ void start_devices() {
 int device_count() { return count; }
 int current_device() { return current; }
 void set_current_device(int device) { current = device; }
+bool may_reach(int device, int owner) { return peers_possible && device != owner; }
 bool peer_access_enabled(int device, int owner) { return device == owner || peers_enabled[device][owner]; }
 
 uint64_t epoch() { return resets.load(); }
@@ -141,15 +142,27 @@ void set_peer_access(bool possible) {
 
 using namespace weft::sim;
 
+namespace {
+
+cudaError_t tell_version(int* version, int value) {
+  if (unloading()) return cudaErrorCudartUnloading;
+  Lock lock;
+  if (auto code = planned_fault(FaultKind::query, current_device())) return remember(*code);
+  *version = value;
+  return cudaSuccess;
+}
+
+}  // namespace
+
 cudaError_t cudaGetDeviceCount(int* devices) {
-  return query_entry([&] {
+  return query_entry(FaultKind::query, current_device(), [&] {
     *devices = device_count();
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaSetDevice(int device) {
-  return query_entry([&] {
+  return query_entry(FaultKind::select, device, [&] {
     if (!exists(device)) return cudaErrorInvalidDevice;
     set_current_device(device);
     return sticky_error(device);  // it is the current one all the same
@@ -157,14 +170,14 @@ cudaError_t cudaSetDevice(int device) {
 }
 
 cudaError_t cudaGetDevice(int* device) {
-  return query_entry([&] {
+  return query_entry(FaultKind::select, current_device(), [&] {
     *device = current_device();
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* prop, int device) {
-  return query_entry([&] {
+  return query_entry(FaultKind::setup, device, [&] {
     if (!exists(device)) return cudaErrorInvalidDevice;
     *prop = properties();
     prop->totalGlobalMem = memory_limit(area_of_device(device));
@@ -174,7 +187,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* prop, int device) {
 }
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr name, int device) {
-  return query_entry([&] {
+  return query_entry(FaultKind::setup, device, [&] {
     if (!exists(device)) return cudaErrorInvalidDevice;
     auto found = attributes().find(name);
     if (found == attributes().end()) {
@@ -187,25 +200,21 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr name, int device) 
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = device_count() == 0 ? 0 : CUDART_VERSION;  // works without a driver, which is how one finds out
-  return cudaSuccess;
+  return tell_version(version, device_count() == 0 ? 0 : CUDART_VERSION);  // works without a driver: so one finds out
 }
 
-cudaError_t cudaRuntimeGetVersion(int* version) {
-  *version = CUDART_VERSION;
-  return cudaSuccess;
-}
+cudaError_t cudaRuntimeGetVersion(int* version) { return tell_version(version, CUDART_VERSION); }
 
 cudaError_t cudaDeviceCanAccessPeer(int* possible, int device, int peer) {
-  return query_entry([&] {
+  return query_entry(FaultKind::setup, device, [&] {
     if (!exists(device) || !exists(peer)) return cudaErrorInvalidDevice;
-    *possible = peers_possible && device != peer;
+    *possible = may_reach(device, peer);
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags) {
-  return entry([&] {
+  return entry(FaultKind::setup, [&] {
     if (flags != 0) return cudaErrorInvalidValue;
     if (!exists(peer) || peer == current_device()) return cudaErrorInvalidDevice;
     if (!peers_possible) return cudaErrorPeerAccessUnsupported;
@@ -217,7 +226,7 @@ cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags) {
 }
 
 cudaError_t cudaDeviceDisablePeerAccess(int peer) {
-  return entry([&] {
+  return entry(FaultKind::setup, [&] {
     if (!exists(peer)) return cudaErrorInvalidDevice;
     bool& enabled = peers_enabled[current_device()][peer];
     if (!enabled) return cudaErrorPeerAccessNotEnabled;

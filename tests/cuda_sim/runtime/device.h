@@ -6,6 +6,8 @@ namespace weft::sim {
 /// Reads WEFT_SIM_DEVICES; called once, by the first Lock.
 void start_devices();
 void set_current_device(int device);
+/// Whether the hardware lets `device` touch memory of another one, `owner`.
+bool may_reach(int device, int owner);
 /// Whether `device` may touch memory of `owner` (cudaDeviceEnablePeerAccess).
 bool peer_access_enabled(int device, int owner);
 

@@ -78,7 +78,7 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
 }
 
 cudaError_t cudaFree(void* pointer) {
-  return entry([&] {
+  return entry(FaultKind::release, [&] {
     if (!pointer) return cudaSuccess;
     const AllocationPtr allocation = release(pointer, "cudaFree");
     if (!allocation) return cudaErrorInvalidValue;
@@ -94,7 +94,7 @@ cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned) {
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) { return allocate_pinned(pointer, bytes, "cudaMallocHost"); }
 
 cudaError_t cudaFreeHost(void* pointer) {
-  return entry([&] {
+  return entry(FaultKind::release, [&] {
     if (!pointer) return cudaSuccess;
     if (const cudaError_t status = wait_for_collectives("cudaFreeHost"); status != cudaSuccess) return status;
     const AllocationPtr allocation = release(pointer, "cudaFreeHost");
@@ -114,11 +114,12 @@ cudaError_t cudaHostRegister(void* pointer, size_t bytes, unsigned) {
 }
 
 cudaError_t cudaHostUnregister(void* pointer) {
-  return entry([&] { return unregister_host(pointer) ? cudaSuccess : cudaErrorHostMemoryNotRegistered; });
+  return entry(FaultKind::release,
+               [&] { return unregister_host(pointer) ? cudaSuccess : cudaErrorHostMemoryNotRegistered; });
 }
 
 cudaError_t cudaHostGetDevicePointer(void** device_pointer, void* host_pointer, unsigned) {
-  return entry([&] {
+  return entry(FaultKind::query, [&] {
     if (!is_page_locked(host_pointer)) return cudaErrorInvalidValue;
     *device_pointer = host_pointer;
     return cudaSuccess;
@@ -126,7 +127,7 @@ cudaError_t cudaHostGetDevicePointer(void** device_pointer, void* host_pointer, 
 }
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
-  return entry([&] {
+  return entry(FaultKind::query, [&] {
     const int area = area_of_device(current_device());
     *total = memory_limit(area);
     *free = memory_limit(area) - memory_taken(area);
@@ -135,7 +136,7 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 }
 
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
-  return query_entry([&] {
+  return query_entry(FaultKind::query, current_device(), [&] {
     *attributes = {};
     attributes->type = cudaMemoryTypeUnregistered;
     attributes->device = -2;  // cudaInvalidDeviceId

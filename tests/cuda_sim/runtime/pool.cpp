@@ -2,6 +2,7 @@
 #include "../memory/pool.h"
 
 #include "../streams/stream.h"
+#include "device.h"
 #include "status.h"
 
 using namespace weft::sim;
@@ -14,16 +15,17 @@ cudaError_t allocate_from(void** pointer, size_t bytes, Pool& pool, cudaStream_t
   *pointer = nullptr;
   Stream* stream = stream_for_work(handle, who);
   if (!stream) return cudaErrorInvalidResourceHandle;
-  if (auto code = planned_fault(FaultKind::malloc, pool.device)) return *code;
   return bytes == 0 ? cudaSuccess : allocate_in_order(pointer, bytes, pool, *stream);
 }
 
-// Calls work(pool) for a live pool.
+// Calls work(pool) for a live pool, unless the plan wants the call to fail.
 template <class Work>
-cudaError_t with_pool(cudaMemPool_t handle, const char* who, Work work) {
+cudaError_t with_pool(cudaMemPool_t handle, const char* who, FaultKind kind, Work work) {
   return entry([&] {
     Pool* pool = find_pool(handle, who);
-    return pool ? work(*pool) : cudaErrorInvalidValue;
+    if (!pool) return cudaErrorInvalidValue;
+    const auto code = planned_fault(kind, pool->device);
+    return code ? *code : work(*pool);
   });
 }
 
@@ -41,12 +43,13 @@ bool is_device(const cudaMemLocation& location) {
 }  // namespace
 
 cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t stream) {
-  return entry(
-      [&] { return allocate_from(pointer, bytes, *current_pool(current_device()), stream, "cudaMallocAsync"); });
+  return entry(FaultKind::malloc, [&] {
+    return allocate_from(pointer, bytes, *current_pool(current_device()), stream, "cudaMallocAsync");
+  });
 }
 
 cudaError_t cudaMallocFromPoolAsync(void** pointer, size_t bytes, cudaMemPool_t handle, cudaStream_t stream) {
-  return with_pool(handle, "cudaMallocFromPoolAsync",
+  return with_pool(handle, "cudaMallocFromPoolAsync", FaultKind::malloc,
                    [&](Pool& pool) { return allocate_from(pointer, bytes, pool, stream, "cudaMallocFromPoolAsync"); });
 }
 
@@ -54,12 +57,13 @@ cudaError_t cudaFreeAsync(void* pointer, cudaStream_t handle) {
   return entry([&] {
     Stream* stream = stream_for_work(handle, "cudaFreeAsync");
     if (!stream) return cudaErrorInvalidResourceHandle;
+    if (auto code = planned_fault(FaultKind::release, stream->device)) return *code;
     return pointer ? free_in_order(pointer, *stream) : cudaSuccess;
   });
 }
 
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
-  return entry([&] {
+  return entry(FaultKind::query, [&] {
     if (device < 0 || device >= device_count()) return cudaErrorInvalidDevice;
     *pool = handle_of(default_pool(device));
     return cudaSuccess;
@@ -67,7 +71,7 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
 }
 
 cudaError_t cudaDeviceGetMemPool(cudaMemPool_t* pool, int device) {
-  return entry([&] {
+  return entry(FaultKind::query, [&] {
     if (device < 0 || device >= device_count()) return cudaErrorInvalidDevice;
     *pool = handle_of(current_pool(device));
     return cudaSuccess;
@@ -75,7 +79,7 @@ cudaError_t cudaDeviceGetMemPool(cudaMemPool_t* pool, int device) {
 }
 
 cudaError_t cudaDeviceSetMemPool(int device, cudaMemPool_t handle) {
-  return with_pool(handle, "cudaDeviceSetMemPool", [&](Pool& pool) {
+  return with_pool(handle, "cudaDeviceSetMemPool", FaultKind::setup, [&](Pool& pool) {
     if (device != pool.device) return cudaErrorInvalidDevice;
     set_current_pool(device, &pool);
     return cudaSuccess;
@@ -83,7 +87,7 @@ cudaError_t cudaDeviceSetMemPool(int device, cudaMemPool_t handle) {
 }
 
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* props) {
-  return entry([&] {
+  return entry(FaultKind::setup, [&] {
     if (props->allocType != cudaMemAllocationTypePinned || !is_device(props->location)) return cudaErrorInvalidValue;
     *pool = handle_of(create_pool(props->location.id));
     return cudaSuccess;
@@ -91,7 +95,7 @@ cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* props
 }
 
 cudaError_t cudaMemPoolDestroy(cudaMemPool_t handle) {
-  return with_pool(handle, "cudaMemPoolDestroy", [&](Pool& pool) {
+  return with_pool(handle, "cudaMemPoolDestroy", FaultKind::release, [&](Pool& pool) {
     if (pool.is_default) return cudaErrorInvalidValue;
     destroy_pool(&pool);
     return cudaSuccess;
@@ -99,14 +103,14 @@ cudaError_t cudaMemPoolDestroy(cudaMemPool_t handle) {
 }
 
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t handle, size_t keep) {
-  return with_pool(handle, "cudaMemPoolTrimTo", [&](Pool& pool) {
+  return with_pool(handle, "cudaMemPoolTrimTo", FaultKind::release, [&](Pool& pool) {
     trim(pool, keep);
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t handle, cudaMemPoolAttr name, void* value) {
-  return with_pool(handle, "cudaMemPoolSetAttribute", [&](Pool& pool) {
+  return with_pool(handle, "cudaMemPoolSetAttribute", FaultKind::setup, [&](Pool& pool) {
     if (is_flag(name)) {
       flag(pool, name) = *static_cast<int*>(value);
     } else if (name == cudaMemPoolAttrReleaseThreshold) {
@@ -123,7 +127,7 @@ cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t handle, cudaMemPoolAttr name, 
 }
 
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t handle, cudaMemPoolAttr name, void* value) {
-  return with_pool(handle, "cudaMemPoolGetAttribute", [&](Pool& pool) {
+  return with_pool(handle, "cudaMemPoolGetAttribute", FaultKind::query, [&](Pool& pool) {
     if (is_flag(name)) {
       *static_cast<int*>(value) = flag(pool, name);
       return cudaSuccess;
@@ -152,13 +156,12 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t handle, cudaMemPoolAttr name, 
 }
 
 cudaError_t cudaMemPoolSetAccess(cudaMemPool_t handle, const cudaMemAccessDesc* descriptions, size_t count) {
-  return with_pool(handle, "cudaMemPoolSetAccess", [&](Pool& pool) {
+  return with_pool(handle, "cudaMemPoolSetAccess", FaultKind::setup, [&](Pool& pool) {
     for (size_t i = 0; i < count; ++i) {
       const cudaMemAccessDesc& description = descriptions[i];
       if (!is_device(description.location)) return cudaErrorInvalidValue;
-      int possible = 0;
-      cudaDeviceCanAccessPeer(&possible, description.location.id, pool.device);
-      if (description.location.id != pool.device && !possible) return cudaErrorInvalidDevice;
+      const int other = description.location.id;
+      if (other != pool.device && !may_reach(other, pool.device)) return cudaErrorInvalidDevice;
       pool.access[description.location.id] = description.flags == cudaMemAccessFlagsProtReadWrite;
     }
     return cudaSuccess;
@@ -166,7 +169,7 @@ cudaError_t cudaMemPoolSetAccess(cudaMemPool_t handle, const cudaMemAccessDesc* 
 }
 
 cudaError_t cudaMemPoolGetAccess(cudaMemAccessFlags* flags, cudaMemPool_t handle, cudaMemLocation* location) {
-  return with_pool(handle, "cudaMemPoolGetAccess", [&](Pool& pool) {
+  return with_pool(handle, "cudaMemPoolGetAccess", FaultKind::query, [&](Pool& pool) {
     if (!is_device(*location)) return cudaErrorInvalidValue;
     *flags = pool.access[location->id] ? cudaMemAccessFlagsProtReadWrite : cudaMemAccessFlagsProtNone;
     return cudaSuccess;

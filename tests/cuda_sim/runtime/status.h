@@ -35,6 +35,19 @@ inline constexpr cudaError_t no_driver = cudaErrorInsufficientDriver;
 /// before).
 cudaError_t check_current_device();
 
+/// The code that the plan wants instead of the work, if any; where the work is queued, a sticky one is for when it
+/// runs.
+inline std::optional<cudaError_t> planned_for_later(FaultKind kind, int device) {
+  const int code = consult_fault(kind, device);
+  return code == 0 ? std::nullopt : std::optional(static_cast<cudaError_t>(code));
+}
+/// The same for work that is done by the call: a sticky code loses the device now.
+inline std::optional<cudaError_t> planned_fault(FaultKind kind, int device) {
+  const auto code = planned_for_later(kind, device);
+  if (code && is_sticky(*code)) lose_device(device, *code);
+  return code;
+}
+
 /// An entry point that works on the current device.
 template <class Work>
 cudaError_t entry(Work work) {
@@ -55,17 +68,24 @@ cudaError_t query_entry(Work work) {
   return remember(device_count() == 0 ? no_driver : work());
 }
 
-/// The code that the plan wants instead of the work, if any; where the work is queued, a sticky one is for when it
-/// runs.
-inline std::optional<cudaError_t> planned_for_later(FaultKind kind, int device) {
-  const int code = consult_fault(kind, device);
-  return code == 0 ? std::nullopt : std::optional(static_cast<cudaError_t>(code));
+/// Both for calls that the plan may fail whatever they do.
+template <class Work>
+cudaError_t entry(FaultKind kind, Work work) {
+  return entry([&] {
+    const auto code = planned_fault(kind, current_device());
+    return code ? *code : work();
+  });
 }
-/// The same for work that is done by the call: a sticky code loses the device now.
-inline std::optional<cudaError_t> planned_fault(FaultKind kind, int device) {
-  const auto code = planned_for_later(kind, device);
-  if (code && is_sticky(*code)) lose_device(device, *code);
-  return code;
+template <class Work>
+cudaError_t query_entry(FaultKind kind, int device, Work work) {
+  return query_entry([&] {
+    const bool exists = device >= 0 && device < device_count();
+    const auto code = planned_fault(kind, exists ? device : current_device());
+    return code ? *code : work();
+  });
 }
+
+/// Whether a call of a library that gives something back fails, the device being lost.
+inline bool release_fails(int device) { return planned_fault(FaultKind::release, device).has_value(); }
 
 }  // namespace weft::sim

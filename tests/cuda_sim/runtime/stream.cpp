@@ -37,31 +37,34 @@ using namespace weft::sim;
 namespace {
 
 cudaError_t make_stream(cudaStream_t* handle, unsigned flags) {
-  return entry([&] {
+  return entry(FaultKind::setup, [&] {
     *handle = reinterpret_cast<cudaStream_t>(create_stream(current_device(), (flags & cudaStreamNonBlocking) == 0));
     return cudaSuccess;
   });
 }
 
-// Calls work(stream) for a live stream of any device, and lets the stream's own device answer for what ran.
+// Calls work(stream) for a live stream of any device, unless the plan wants the call to fail, and lets the stream's own
+// device answer for what ran.
 template <class Work>
-cudaError_t with_stream(cudaStream_t handle, const char* who, Work work) {
+cudaError_t with_stream(cudaStream_t handle, const char* who, FaultKind kind, Work work) {
   return entry([&] {
     Stream* stream = find_stream(handle, who);
     if (!stream) return cudaErrorInvalidResourceHandle;
     const int device = stream->device;
-    const cudaError_t status = work(*stream);
+    const auto code = planned_fault(kind, device);
+    const cudaError_t status = code ? *code : work(*stream);
     return sticky_error(device) != cudaSuccess ? sticky_error(device) : status;
   });
 }
 
 template <class Work>
-cudaError_t with_event(cudaEvent_t handle, const char* who, Work work) {
+cudaError_t with_event(cudaEvent_t handle, const char* who, FaultKind kind, Work work) {
   return entry([&] {
     Event* event = find_event(handle, who);
     if (!event) return cudaErrorInvalidResourceHandle;
     const int device = event->device;
-    const cudaError_t status = work(*event);
+    const auto code = planned_fault(kind, device);
+    const cudaError_t status = code ? *code : work(*event);
     return sticky_error(device) != cudaSuccess ? sticky_error(device) : status;
   });
 }
@@ -92,7 +95,7 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, i
 }
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
-  return entry([&] {
+  return entry(FaultKind::query, [&] {
     *least = 0;
     *greatest = -5;
     return cudaSuccess;
@@ -100,27 +103,27 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t handle) {
-  return with_stream(handle, "cudaStreamDestroy", [&](Stream& stream) {
+  return with_stream(handle, "cudaStreamDestroy", FaultKind::release, [&](Stream& stream) {
     destroy_stream(&stream);
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
-  return with_stream(handle, "cudaStreamSynchronize", [&](Stream& stream) {
+  return with_stream(handle, "cudaStreamSynchronize", FaultKind::wait, [&](Stream& stream) {
     return wait_until_idle([&](const Stream& other) { return &other == &stream; }, "cudaStreamSynchronize");
   });
 }
 
 cudaError_t cudaDeviceSynchronize() {
-  return entry([&] {
+  return entry(FaultKind::wait, [&] {
     const int device = current_device();
     return wait_until_idle([&](const Stream& stream) { return stream.device == device; }, "cudaDeviceSynchronize");
   });
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t handle) {
-  return with_stream(handle, "cudaStreamQuery", [&](Stream& stream) {
+  return with_stream(handle, "cudaStreamQuery", FaultKind::query, [&](Stream& stream) {
     do_a_little([&] { return stream.queue.empty(); });
     if (!stream.queue.empty()) return cudaErrorNotReady;
     host_knows(stream.clock);
@@ -129,24 +132,23 @@ cudaError_t cudaStreamQuery(cudaStream_t handle) {
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event_handle, unsigned) {
-  return with_stream(handle, "cudaStreamWaitEvent", [&](Stream& stream) {
+  return with_stream(handle, "cudaStreamWaitEvent", FaultKind::event, [&](Stream& stream) {
     Event* event = find_event(event_handle, "cudaStreamWaitEvent");
     if (!event) return cudaErrorInvalidResourceHandle;
-    if (auto code = planned_fault(FaultKind::event, stream.device)) return *code;
     if (event->last) wait_for_point(stream, event->last);
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaStreamGetFlags(cudaStream_t handle, unsigned* flags) {
-  return with_stream(handle, "cudaStreamGetFlags", [&](Stream& stream) {
+  return with_stream(handle, "cudaStreamGetFlags", FaultKind::query, [&](Stream& stream) {
     *flags = stream.blocking ? cudaStreamDefault : cudaStreamNonBlocking;
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus* status) {
-  return with_stream(handle, "cudaStreamIsCapturing", [&](Stream&) {
+  return with_stream(handle, "cudaStreamIsCapturing", FaultKind::query, [&](Stream&) {
     *status = cudaStreamCaptureStatusNone;
     return cudaSuccess;
   });
@@ -156,14 +158,14 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t handle, cudaHostFn_t function, void*
   return entry([&] {
     Stream* stream = stream_for_work(handle, "cudaLaunchHostFunc");
     if (!stream) return cudaErrorInvalidResourceHandle;
+    if (auto code = planned_fault(FaultKind::launch, stream->device)) return *code;
     issue(*stream, {.name = "a host function", .run = [=] { function(data); }, .kind = Kind::host_function});
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* handle, unsigned flags) {
-  return entry([&] {
-    if (auto code = planned_fault(FaultKind::event, current_device())) return *code;
+  return entry(FaultKind::event, [&] {
     *handle = reinterpret_cast<cudaEvent_t>(create_event(current_device(), (flags & cudaEventDisableTiming) == 0));
     return cudaSuccess;
   });
@@ -172,7 +174,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* handle, unsigned flags) {
 cudaError_t cudaEventCreate(cudaEvent_t* handle) { return cudaEventCreateWithFlags(handle, cudaEventDefault); }
 
 cudaError_t cudaEventDestroy(cudaEvent_t handle) {
-  return with_event(handle, "cudaEventDestroy", [&](Event& event) {
+  return with_event(handle, "cudaEventDestroy", FaultKind::release, [&](Event& event) {
     event.destroyed = true;
     event.last = nullptr;
     return cudaSuccess;
@@ -180,7 +182,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t handle) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t stream_handle) {
-  return with_event(handle, "cudaEventRecord", [&](Event& event) {
+  return with_event(handle, "cudaEventRecord", FaultKind::event, [&](Event& event) {
     Stream* stream = stream_for_work(stream_handle, "cudaEventRecord");
     if (!stream) return cudaErrorInvalidResourceHandle;
     if (stream->device != event.device) {
@@ -188,14 +190,13 @@ cudaError_t cudaEventRecord(cudaEvent_t handle, cudaStream_t stream_handle) {
              std::to_string(stream->device) + "; create it while the stream's device is the current one");
       return cudaErrorInvalidResourceHandle;
     }
-    if (auto code = planned_fault(FaultKind::event, event.device)) return *code;
     event.last = record_point(*stream);
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t handle) {
-  return with_event(handle, "cudaEventSynchronize", [&](Event& event) {
+  return with_event(handle, "cudaEventSynchronize", FaultKind::wait, [&](Event& event) {
     const RecordPointPtr point = event.last;
     if (!point) return cudaSuccess;
     if (!run_until([&] { return point->done; }, "cudaEventSynchronize")) return cudaErrorUnknown;
@@ -206,7 +207,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t handle) {
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t handle) {
-  return with_event(handle, "cudaEventQuery", [&](Event& event) {
+  return with_event(handle, "cudaEventQuery", FaultKind::query, [&](Event& event) {
     const RecordPointPtr point = event.last;
     if (!point) return cudaSuccess;
     do_a_little([&] { return point->done; });
@@ -217,7 +218,7 @@ cudaError_t cudaEventQuery(cudaEvent_t handle) {
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start_handle, cudaEvent_t end_handle) {
-  return with_event(start_handle, "cudaEventElapsedTime", [&](Event& start) {
+  return with_event(start_handle, "cudaEventElapsedTime", FaultKind::query, [&](Event& start) {
     Event* end = find_event(end_handle, "cudaEventElapsedTime");
     if (!end || start.device != end->device || !start.timing || !end->timing || !start.last || !end->last) {
       return cudaErrorInvalidResourceHandle;

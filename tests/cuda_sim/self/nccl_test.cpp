@@ -224,5 +224,66 @@ TEST_CASE("nccl: an abort that hangs does so until the devices are reset") {
   thread.join();
 }
 
+namespace {
+
+struct Row {
+  const char* name;
+  FaultKind kind;
+  ncclResult_t (*call)(Ranks& r, ncclComm_t comm);
+};
+
+#define CALL(name, ...) \
+  [](Ranks& r, ncclComm_t comm) { return static_cast<void>(r), static_cast<void>(comm), name(__VA_ARGS__); }
+#define ROW(kind, name, ...) \
+  Row { #name, FaultKind::kind, CALL(name, __VA_ARGS__) }
+
+ncclUniqueId some_id = {};
+ncclComm_t made = nullptr;
+ncclResult_t state = ncclSuccess;
+ncclConfig_t not_blocking = [] {
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
+  return config;
+}();
+
+const Row rows[] = {
+    ROW(nccl, ncclGroupStart),
+    ROW(nccl, ncclGetUniqueId, &some_id),
+    ROW(nccl, ncclCommInitRankConfig, &made, 1, some_id, 0, &not_blocking),
+    ROW(nccl, ncclCommSplit, comm, 0, 0, &made, &not_blocking),
+    ROW(nccl_async, ncclCommGetAsyncError, comm, &state),
+    ROW(nccl, ncclAllReduce, r.x[0], r.y[0], n, ncclFloat, ncclSum, comm, r.streams[0]),
+    ROW(nccl, ncclBroadcast, r.x[0], r.y[0], n, ncclFloat, 0, comm, r.streams[0]),
+    ROW(nccl, ncclReduce, r.x[0], r.y[0], n, ncclFloat, ncclSum, 0, comm, r.streams[0]),
+    ROW(nccl, ncclAllGather, r.x[0], r.y[0], n, ncclFloat, comm, r.streams[0]),
+    ROW(release, ncclCommDestroy, comm),
+};
+
+}  // namespace
+
+TEST_CASE("nccl: every entry point asks the plan of faults") {
+  for (const Row& row : rows) {
+    CAPTURE(std::string(row.name));
+    Ranks ranks(1);
+    ranks.await();
+    (void)cudaSetDevice(0);
+    state = ncclSuccess;
+    inject({.kind = row.kind,
+            .code = row.kind == FaultKind::release ? int{cudaErrorIllegalAddress} : int{ncclSystemError}});
+    const ncclResult_t status = row.call(ranks, ranks.comms[0]);
+    CHECK((status != ncclSuccess || state == ncclSystemError));
+    CHECK(fired(row.kind) == 1);
+    CHECK(take_reports().empty());
+  }
+  // The end of a group, and both ways to end a communicator before its time, which hang until the devices are reset.
+  Ranks ranks(1);
+  ranks.await();
+  (void)ncclGroupStart();
+  CHECK(ranks.all_reduce(0) == ncclSuccess);
+  inject({.kind = FaultKind::nccl, .code = ncclSystemError});
+  CHECK(ncclGroupEnd() == ncclSystemError);
+  reset();
+}
+
 }  // namespace
 }  // namespace weft::sim

@@ -138,6 +138,7 @@ TEST_CASE("launches are checked against the limits of the device") {
   CHECK(idle(dim3(1), dim3(32), 64 * 1024, stream) == cudaErrorInvalidValue);
   CHECK(cudaFuncSetAttribute(mutants::idle_kernel_address, cudaFuncAttributeMaxDynamicSharedMemorySize, 1 << 18) ==
         cudaErrorInvalidValue);
+  CHECK(idle(dim3(1), dim3(32), 0, stream) == cudaErrorInvalidValue);  // which the next launch is told of, once
   CHECK(cudaFuncSetAttribute(mutants::idle_kernel_address, cudaFuncAttributeMaxDynamicSharedMemorySize, 64 * 1024) ==
         cudaSuccess);
   CHECK(idle(dim3(1), dim3(32), 64 * 1024, stream) == cudaSuccess);
@@ -158,6 +159,7 @@ TEST_CASE("a sticky error comes with the next call, stays on its device, and lea
   CHECK(set(x, n, 1, stream) == cudaErrorIllegalAddress);
   CHECK(cudaFree(x) == cudaErrorIllegalAddress);
   (void)cudaSetDevice(1);
+  (void)cudaGetLastError();
   cudaStream_t other = make_stream();
   float* y = make_floats(n);
   CHECK(set(y, n, 1, other) == cudaSuccess);
@@ -238,6 +240,7 @@ TEST_CASE("a lost device takes its queued work and memory along, and nobody is b
   CHECK(cudaDeviceSynchronize() == cudaErrorECCUncorrectable);
   CHECK(fired(FaultKind::device_lost) == 1);
   (void)cudaSetDevice(1);
+  (void)cudaGetLastError();
   cudaStream_t other = make_stream();
   float *y = make_floats(n), *z = make_floats(n);
   (void)cudaStreamWaitEvent(other, event, 0);

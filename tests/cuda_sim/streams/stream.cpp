@@ -1,5 +1,7 @@
 #include "stream.h"
 
+#include <algorithm>
+
 #include <chrono>
 #include <unordered_map>
 
@@ -115,6 +117,12 @@ Event* create_event(int device, bool timing) {
   event->device = device;
   event->timing = timing;
   return event;
+}
+
+size_t live_streams_and_events() {
+  const auto lives = [](const auto& entry) { return !entry.second->destroyed; };
+  return static_cast<size_t>(std::count_if(streams.begin(), streams.end(), lives) +
+                             std::count_if(events.begin(), events.end(), lives));
 }
 
 Event* find_event(cudaEvent_t handle, const char* who) {

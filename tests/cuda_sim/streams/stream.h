@@ -67,6 +67,7 @@ Stream* stream_for_work(cudaStream_t handle, const char* who);
 Event* create_event(int device, bool timing);
 Event* find_event(cudaEvent_t handle, const char* who);
 const std::vector<Stream*>& all_streams();
+size_t live_streams_and_events();
 
 struct Issue {
   std::string name;
