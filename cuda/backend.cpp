@@ -137,8 +137,7 @@ void CudaBackend::deallocate(void* data, size_t, Stream stream) noexcept {
 
 void CudaBackend::empty_cache(int index) {
   pinned_.empty();
-  wait_for_collectives(index);
-  const MemoryScope memory(index);
+  const QuietScope quiet(index);
   Context* context = Context::if_used(index);
   if (!context) return;
   const DeviceScope scope(index);
@@ -187,8 +186,7 @@ void CudaBackend::copy(void* destination, Device to, const void* source, Device 
 // The driver stages these and may wait for the device meanwhile: never beside a collective.
 void CudaBackend::copy_pageable(void* destination, const void* source, size_t bytes, cudaMemcpyKind kind,
                                 Stream stream) {
-  wait_for_collectives(stream.device.index);
-  const MemoryScope memory(stream.device.index);
+  const QuietScope quiet(stream.device.index);
   check(cudaMemcpyAsync(destination, source, bytes, kind, native(stream)), "copy");
 }
 

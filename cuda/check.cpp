@@ -22,6 +22,17 @@ struct Ring {
 };
 constinit std::array<Ring, max_devices> rings = {};
 
+// The contexts of devices that this thread knows to be lost.
+thread_local std::array<const Context*, max_devices> known_lost = {};
+
+int failing_device() noexcept {
+  int index = active_device();
+  if (index < 0) index = cudaGetDevice(&index) == cudaSuccess ? index : 0;
+  return index;
+}
+
+}  // namespace
+
 std::string last_operations(int device) {
   const Ring& ring = rings[static_cast<size_t>(device) % max_devices];
   const uint32_t end = ring.next.load(std::memory_order_acquire);
@@ -34,17 +45,6 @@ std::string last_operations(int device) {
   }
   return text.empty() ? "none" : text;
 }
-
-// The contexts of devices that this thread knows to be lost.
-thread_local std::array<const Context*, max_devices> known_lost = {};
-
-int failing_device() noexcept {
-  int index = active_device();
-  if (index < 0) index = cudaGetDevice(&index) == cudaSuccess ? index : 0;
-  return index;
-}
-
-}  // namespace
 
 bool is_sticky(cudaError_t status) noexcept {
   switch (status) {
@@ -99,7 +99,8 @@ void raise(cudaError_t status, const char* operation, int index) {
   if (status == cudaErrorInvalidDevice || status == cudaErrorNoDevice || status == cudaErrorInsufficientDriver)
     fail<DeviceError>(operation, ": CUDA error ", code, " (", text, ") on ", device,
                       "; ask device_count() for what is there");
-  fail<Error>(operation, ": CUDA error ", code, " (", text, ") on ", device);
+  fail<Error>(operation, ": CUDA error ", code, " (", text, ") on ", device,
+              "; the device is not lost: try again, and restart the process if it stays");
 }
 
 }  // namespace weft::cuda

@@ -15,6 +15,7 @@ namespace {
 constinit std::array<std::atomic<Context*>, Context::max_devices> contexts = {};
 constinit std::mutex contexts_mutex;
 constinit std::atomic<int> known_devices{-1};
+constinit std::atomic<cudaError_t> not_counted{cudaSuccess};  // what became of the last attempt that may be repeated
 constinit std::atomic<bool> exiting{false};
 thread_local int active = -1;
 
@@ -22,6 +23,23 @@ thread_local int active = -1;
 void register_exit() {
   static const int once = std::atexit([] { exiting.store(true, std::memory_order_release); });
   static_cast<void>(once);
+}
+
+// Whether the device `peer` may read and write memory of `index`, the current device.
+bool has_access(int peer, int index) {
+  int possible = 0;
+  const cudaError_t status = cudaDeviceCanAccessPeer(&possible, peer, index);
+  if (is_sticky(status)) {  // of the peer, which is lost and so reads nothing
+    static_cast<void>(cudaGetLastError());
+    return false;
+  }
+  if (status != cudaSuccess) raise(status, ("access of cuda:" + std::to_string(peer) + " to memory").c_str());
+  return possible != 0;
+}
+
+std::string error_text(cudaError_t status) {
+  return std::string("CUDA error ") + std::to_string(static_cast<int>(status)) + " (" + cudaGetErrorString(status) +
+         ")";
 }
 
 std::string version(int number) { return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10); }
@@ -33,9 +51,13 @@ bool is_exiting() noexcept { return exiting.load(std::memory_order_acquire); }
 int count_devices() noexcept {
   int count = known_devices.load(std::memory_order_acquire);
   if (count >= 0) return count;
-  if (cudaGetDeviceCount(&count) != cudaSuccess) {  // which then leaves `count` as it was
+  if (const cudaError_t status = cudaGetDeviceCount(&count); status != cudaSuccess) {
     static_cast<void>(cudaGetLastError());
     count = 0;
+    if (status != cudaErrorNoDevice && status != cudaErrorInsufficientDriver) {  // which stays so
+      not_counted.store(status, std::memory_order_release);
+      return 0;
+    }
   }
   count = count < Context::max_devices ? count : Context::max_devices;
   known_devices.store(count, std::memory_order_release);
@@ -43,11 +65,14 @@ int count_devices() noexcept {
 }
 
 std::string why_no_devices() {
+  if (const cudaError_t status = not_counted.exchange(cudaSuccess); status != cudaSuccess)
+    return error_text(status) + ", which may pass";
   if (count_devices() > 0) return "";
   int driver = 0, runtime = 0;
   static_cast<void>(cudaRuntimeGetVersion(&runtime));
-  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
-    return "no CUDA driver (weft was built for CUDA " + version(runtime) + ")";
+  const bool found = cudaDriverGetVersion(&driver) == cudaSuccess && driver != 0;
+  static_cast<void>(cudaGetLastError());
+  if (!found) return "no CUDA driver (weft was built for CUDA " + version(runtime) + ")";
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   static_cast<void>(cudaGetLastError());
@@ -57,8 +82,7 @@ std::string why_no_devices() {
   if (status == cudaSuccess || status == cudaErrorNoDevice)
     return std::string("the driver sees no device") +
            (visible ? std::string(" (CUDA_VISIBLE_DEVICES is '") + visible + "')" : "");
-  return std::string("CUDA error ") + std::to_string(static_cast<int>(status)) + " (" + cudaGetErrorString(status) +
-         ")";
+  return error_text(status);
 }
 
 void forget_devices() noexcept {
@@ -66,15 +90,17 @@ void forget_devices() noexcept {
   const std::lock_guard lock(contexts_mutex);
   for (auto& context : contexts) context.store(nullptr, std::memory_order_release);
   known_devices.store(-1, std::memory_order_release);
+  not_counted.store(cudaSuccess, std::memory_order_release);
 }
 
 int active_device() noexcept { return active; }
 
 DeviceScope::DeviceScope(int index) : previous_(index), enclosing_(active) {
   if (enclosing_ == index) return;
-  check(cudaGetDevice(&previous_), "current device");
-  const cudaError_t status = previous_ == index ? cudaSuccess : cudaSetDevice(index);
-  if (status != cudaSuccess) {  // it is lost, and may be the current one all the same
+  cudaError_t status = cudaGetDevice(&previous_);
+  if (status != cudaSuccess) raise(status, "set device", index);
+  if (previous_ != index) status = cudaSetDevice(index);
+  if (status != cudaSuccess) {  // it may be lost, and the current one all the same
     static_cast<void>(cudaSetDevice(previous_));
     raise(status, "set device", index);
   }
@@ -84,8 +110,15 @@ DeviceScope::DeviceScope(int index) : previous_(index), enclosing_(active) {
 DeviceScope::~DeviceScope() {
   const int index = active;
   active = enclosing_;
-  if (previous_ == index || is_exiting() || cudaSetDevice(previous_) == cudaSuccess) return;
-  static_cast<void>(cudaGetLastError());  // it is lost, as its next user is told: no call on another device failed
+  if (previous_ == index || is_exiting()) return;
+  // There is nobody to tell. A lost device tells its next user; if another fails twice the next scope finds out for
+  // itself which device is the current one.
+  const cudaError_t status = cudaSetDevice(previous_);
+  if (status == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());
+  if (is_sticky(status) || cudaSetDevice(previous_) == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());
+  active = -1;
 }
 
 Context::Context(int index) : index_(index) {
@@ -101,8 +134,7 @@ Context::Context(int index) : index_(index) {
   check(cudaMemPoolSetAttribute(pool_.raw(), cudaMemPoolAttrReleaseThreshold, &keep_all), "memory pool threshold");
   std::vector<cudaMemAccessDesc> peers;
   for (int peer = 0; peer < count_devices(); ++peer) {
-    int can = 0;
-    if (peer == index || cudaDeviceCanAccessPeer(&can, peer, index) != cudaSuccess || !can) continue;
+    if (peer == index || !has_access(peer, index)) continue;
     cudaMemAccessDesc access = {};
     access.location.type = cudaMemLocationTypeDevice;
     access.location.id = peer;

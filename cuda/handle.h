@@ -7,9 +7,9 @@
 
 namespace weft::cuda {
 
-/// Owns a pointer-like handle; `Destroy` is a function or a captureless lambda that takes it. Its status is not looked
-/// at: a destructor has nobody to tell. Objects that outlive main() are leaked on purpose, because by then CUDA may be
-/// gone.
+/// Owns a pointer-like handle; `Destroy` is a function or a captureless lambda that takes it. A failure is forgotten: a
+/// destructor has nobody to tell, and the next launch must not be told of it. Objects that outlive main() are leaked on
+/// purpose, because by then CUDA may be gone.
 template <class Handle, auto Destroy>
 class Unique {
  public:
@@ -21,7 +21,7 @@ class Unique {
     return *this;
   }
   ~Unique() {
-    if (handle_) static_cast<void>(Destroy(handle_));
+    if (handle_ && static_cast<int>(Destroy(handle_)) != 0) static_cast<void>(cudaGetLastError());
   }
 
   Handle raw() const noexcept { return handle_; }

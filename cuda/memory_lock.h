@@ -29,6 +29,17 @@ class MemoryScope {
   int device_;
 };
 
+/// Around a call that may wait for the device: a MemoryScope in which no collective of the device is under way. It
+/// waits for those there are as wait_for_collectives() does, and once more for one that was launched before it had the
+/// lock.
+class QuietScope {
+ public:
+  explicit QuietScope(int device);
+
+ private:
+  MemoryScope memory_;
+};
+
 /// Around a grouped launch, or the setting up of communicators. In its scope nobody allocates or launches, this thread
 /// neither.
 class GroupedLaunchScope {

@@ -18,6 +18,22 @@ void raise(ncclResult_t status, const std::string& operation, Device device, ncc
                   ncclGetErrorString(status), words && *words ? std::string("): ") + words : ")");
 }
 
+void rethrow_with(const std::string& more) {
+  try {
+    throw;
+  } catch (const CommError& error) {
+    throw CommError(error.what() + more);
+  } catch (const OutOfMemory& error) {
+    throw OutOfMemory(error.what() + more);
+  } catch (const DeviceLost& error) {
+    throw DeviceLost(error.what() + more);
+  } catch (const DeviceError& error) {
+    throw DeviceError(error.what() + more);
+  } catch (const Error& error) {
+    throw Error(error.what() + more);
+  }
+}
+
 ncclDataType_t nccl_type(DType dtype) noexcept {
   switch (dtype) {
     case DType::f32:

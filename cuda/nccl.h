@@ -13,6 +13,9 @@ namespace weft::cuda {
 /// Throws for a failed call: OutOfMemory and DeviceLost where CUDA says so, else CommError
 /// `<operation>: NCCL failed on cuda:1 with 3 (internal error)`, with NCCL's last words.
 [[noreturn]] void raise(ncclResult_t status, const std::string& operation, Device device, ncclComm_t comm);
+/// Throws the error that is being handled again, of the same class, with `more` behind its text. What is no Error goes
+/// on as it is.
+[[noreturn]] void rethrow_with(const std::string& more);
 /// A call that is still in progress is no failure: who made it asks for the end (ncclCommGetAsyncError).
 inline void check(ncclResult_t status, const std::string& operation, Device device, ncclComm_t comm = nullptr) {
   if (status != ncclSuccess && status != ncclInProgress) [[unlikely]]

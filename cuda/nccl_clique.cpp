@@ -39,21 +39,30 @@ void check_reachable(const std::vector<int>& devices) {
   for (const int device : devices) const DeviceScope scope(device);
 }
 
+// Before there is a clique whose operations could be told.
+std::string recent_work(const std::vector<int>& devices) {
+  std::string text = "; the last operations, newest first, on ";
+  for (const int device : devices)
+    text += weft::detail::concat(device == devices[0] ? "" : ", on ", Device(DeviceType::cuda, device), " (",
+                                 last_operations(device), ")");
+  return text;
+}
+
 // What kernels still run on them ends first, on all devices: to free memory that others' kernels use would fault.
 void abort_all(const std::vector<ncclComm_t>& comms, [[maybe_unused]] bool launched) {
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 9)
   if (launched)
     for (const ncclComm_t comm : comms) static_cast<void>(ncclCommRevoke(comm, NCCL_REVOKE_DEFAULT));
 #endif
-  static_cast<void>(ncclGroupStart());
+  const bool grouped = ncclGroupStart() == ncclSuccess;
   for (const ncclComm_t comm : comms) static_cast<void>(ncclCommAbort(comm));
-  static_cast<void>(ncclGroupEnd());
+  if (grouped) static_cast<void>(ncclGroupEnd());
 }
 
 void destroy_all(const std::vector<ncclComm_t>& comms) {
-  static_cast<void>(ncclGroupStart());
+  const bool grouped = ncclGroupStart() == ncclSuccess;
   for (const ncclComm_t comm : comms) static_cast<void>(ncclCommDestroy(comm));
-  static_cast<void>(ncclGroupEnd());
+  if (grouped) static_cast<void>(ncclGroupEnd());
 }
 
 }  // namespace
@@ -86,11 +95,8 @@ Clique::Clique(std::vector<int> devices, Clique* larger) : devices_(std::move(de
   try {
     larger ? split(*larger, operation) : create(operation);
     await(operation);
-  } catch (const CommError& error) {
-    throw CommError(error.what() + abort());
   } catch (...) {
-    abort();
-    throw;
+    rethrow_with(recent_work(devices_) + abort());
   }
 }
 
@@ -119,10 +125,10 @@ void Clique::create(const std::string& operation) {
 
 void Clique::split(Clique& larger, const std::string& operation) {
   const std::lock_guard lock(larger.mutex_);
-  WEFT_CHECK(CommError, larger.usable_, operation, ": another thread gave the larger communicator up; try again");
   ncclConfig_t config = not_blocking();
   ncclComm_t nobody = nullptr;
   try {
+    WEFT_CHECK(CommError, larger.usable_, operation, ": another thread gave the larger communicator up; try again");
     check_reachable(larger.devices_);
     NcclGroup group(operation, larger.device(0));
     for (size_t i = 0; i < larger.devices_.size(); ++i) {
@@ -136,8 +142,7 @@ void Clique::split(Clique& larger, const std::string& operation) {
     group.end();
     larger.await(operation);
   } catch (...) {
-    larger.give_up_locked(operation);
-    throw;
+    rethrow_with(larger.give_up_locked());
   }
 }
 
@@ -184,11 +189,8 @@ void Clique::launch(const What& what, const std::vector<Stream>& streams, const 
     parts.begin();
     launch_locked(record, streams, issue);
     parts.end();
-  } catch (const CommError& error) {
-    throw CommError(give_up_locked(error.what()));
   } catch (...) {
-    give_up_locked("");
-    throw;
+    rethrow_with(give_up_locked());
   }
 }
 
@@ -276,26 +278,32 @@ std::string Clique::give_up(const std::string& trouble) {
   const std::lock_guard lock(mutex_);
   if (!usable_) return "";
   lost_.store(true, std::memory_order_release);
-  return give_up_locked(trouble);
+  return trouble + give_up_locked();
 }
 
-std::string Clique::give_up_locked(const std::string& trouble) {
-  if (!usable_) return trouble;
+// What there is to say beside the trouble.
+std::string Clique::give_up_locked() {
+  std::string text = history_locked();
+  if (!usable_) return text;
   if (!lost_) drain_locked();
-  std::string text = trouble + "; the last operations on " + list(devices_) + ", newest first: " + history();
   usable_.store(false, std::memory_order_release);
   text += abort();
   busy_.store(false, std::memory_order_release);
   return text;
 }
 
-std::string Clique::history() const {
+std::string Clique::last_operations() const {
+  const std::lock_guard lock(mutex_);
+  return history_locked();
+}
+
+std::string Clique::history_locked() const {
   std::string text;
   for (int64_t n = launched_; n > 0 && n > launched_ - static_cast<int64_t>(kept); --n) {
     const Record& record = records_[static_cast<size_t>(n) % kept];
     text += (text.empty() ? "" : ", ") + title(record.what.operation, record.number, record.what.operands);
   }
-  return text.empty() ? "none" : text;
+  return "; the last operations on " + list(devices_) + ", newest first: " + (text.empty() ? "none" : text);
 }
 
 // Returns what there is to say of it.

@@ -32,7 +32,8 @@ class Clique {
   using Issue = std::function<ncclResult_t(size_t rank, ncclComm_t comm, cudaStream_t stream)>;
 
   /// Sets the communicators up, without blocking calls and within the deadline of CommOptions; from those of a clique
-  /// with more devices, if one is given, else afresh. Throws what the first rank that failed says, naming its device.
+  /// with more devices, if one is given, else afresh. Throws what the first rank that failed says, naming its device,
+  /// and what its devices did last.
   explicit Clique(std::vector<int> devices, Clique* larger = nullptr);
   /// Gives the communicators back, apart from this thread.
   ~Clique();
@@ -45,7 +46,7 @@ class Clique {
   bool is_forgotten() const noexcept;
   bool is_usable() const noexcept { return usable_.load(std::memory_order_acquire); }
   /// Whether something that was launched may still run.
-  bool is_busy() const noexcept { return busy_.load(std::memory_order_acquire); }
+  bool is_busy() const noexcept { return busy_.load(std::memory_order_acquire) || is_stuck(); }
 
   /// One grouped call for all ranks, each on its stream; returns when it is launched everywhere. What fails gives the
   /// clique up: it is of no use any more.
@@ -56,6 +57,8 @@ class Clique {
   /// Aborts the communicators. Returns the text of the error: `trouble`, what the clique did last, and whether the
   /// abort ended; nothing if another thread was faster.
   std::string give_up(const std::string& trouble);
+  /// "; the last operations on cuda:0, cuda:1, newest first: all_reduce #2 float32[6], …"
+  std::string last_operations() const;
   /// Whether it was given up with results outstanding, which nobody must take for good.
   bool has_lost_results() const noexcept { return lost_.load(std::memory_order_acquire); }
   /// True from when an abort has overrun its deadline until it ends.
@@ -80,8 +83,8 @@ class Clique {
   std::string unfinished(const Record& record) const;
   std::optional<std::string> look_locked(WaitClock::time_point wait_began);
   void drain_locked();
-  std::string give_up_locked(const std::string& trouble);
-  std::string history() const;
+  std::string give_up_locked();
+  std::string history_locked() const;
   std::string abort();
 
   std::vector<int> devices_;

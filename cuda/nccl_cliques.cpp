@@ -27,7 +27,7 @@ std::vector<std::shared_ptr<Clique>> Cliques::all() const {
 
 void Cliques::prune_locked() {
   std::erase_if(cached_, [](const auto& clique) { return clique->is_forgotten(); });
-  std::erase_if(stuck_, [](const auto& clique) { return clique->is_forgotten() || !clique->is_stuck(); });
+  std::erase_if(stuck_, [](const Stuck& s) { return s.clique->is_forgotten() || !s.clique->is_stuck(); });
   std::erase_if(losses_, [](const Loss& loss) { return loss.clique->is_forgotten(); });
   any_loss_.store(!losses_.empty(), std::memory_order_release);
 }
@@ -83,10 +83,11 @@ std::shared_ptr<Clique> Cliques::acquire(const std::vector<int>& devices) {
 
 // The clique was given up.
 void Cliques::drop(const std::shared_ptr<Clique>& clique, const std::string& text) {
+  std::string last = clique->last_operations();
   const std::lock_guard lock(mutex_);
   if (std::erase(cached_, clique) == 0) return;  // another thread has done it
   ++counts_.given_up;
-  if (clique->is_stuck()) stuck_.push_back(clique);
+  if (clique->is_stuck()) stuck_.push_back({clique, std::move(last)});
   if (clique->has_lost_results()) {
     if (losses_.size() >= max_losses) losses_.erase(losses_.begin());
     losses_.push_back({clique, text, {}});
@@ -111,7 +112,8 @@ bool Cliques::is_busy(int device) noexcept {
   };
   const std::lock_guard lock(mutex_);
   return std::any_of(cached_.begin(), cached_.end(), [&](const auto& c) { return c->is_busy() && concerns(c); }) ||
-         std::any_of(stuck_.begin(), stuck_.end(), [&](const auto& c) { return c->is_stuck() && concerns(c); });
+         std::any_of(stuck_.begin(), stuck_.end(),
+                     [&](const Stuck& s) { return s.clique->is_stuck() && concerns(s.clique); });
 }
 
 void Cliques::look(int device, WaitClock::time_point wait_began) {
@@ -125,11 +127,11 @@ void Cliques::look(int device, WaitClock::time_point wait_began) {
     if (clique->is_stuck() && clique->has(device)) throw CommError(text);
   }
   const std::lock_guard lock(mutex_);
-  for (const auto& clique : stuck_)
-    if (clique->is_stuck() && !clique->is_forgotten() && clique->has(device))
+  for (const Stuck& s : stuck_)
+    if (s.clique->is_stuck() && !s.clique->is_forgotten() && s.clique->has(device))
       fail<CommError>("wait: ", Device(DeviceType::cuda, device),
                       " is kept busy by a collective whose abort has not ended; ",
-                      "save on other devices and restart the process");
+                      "save on other devices and restart the process", s.last);
 }
 
 // Whether this thread need not be told any more: it was, or it knows of the lost device that was the cause.

@@ -42,6 +42,10 @@ class Cliques final : public CollectiveWatch {
 
     bool is_known() const;
   };
+  struct Stuck {
+    std::shared_ptr<Clique> clique;
+    std::string last;  // its operations
+  };
   static constexpr size_t max_losses = 16;
 
   std::shared_ptr<Clique> find(const std::vector<int>& devices);
@@ -54,7 +58,7 @@ class Cliques final : public CollectiveWatch {
   std::mutex making_;                            // taken before the other
   mutable std::mutex mutex_;                     // of what follows
   std::vector<std::shared_ptr<Clique>> cached_;  // the one used last stands last
-  std::vector<std::shared_ptr<Clique>> stuck_;   // whose abort has not ended, as far as is known
+  std::vector<Stuck> stuck_;                     // whose abort has not ended, as far as is known
   std::vector<Loss> losses_;
   std::atomic<bool> any_loss_{false};
   CliqueCounts counts_;

@@ -46,7 +46,11 @@ ErrorMark StreamSlot::arm(const char* message) {
     const MemoryScope memory(device_);
     void* word = nullptr;
     check(cudaMallocFromPoolAsync(&word, sizeof(uint64_t), pool_, stream_.raw()), "error word");
-    check(cudaMemsetAsync(word, 0xff, sizeof(uint64_t), stream_.raw()), "error word");
+    if (const cudaError_t status = cudaMemsetAsync(word, 0xff, sizeof(uint64_t), stream_.raw());
+        status != cudaSuccess) {
+      static_cast<void>(cudaFreeAsync(word, stream_.raw()));
+      raise(status, "error word");
+    }
     word_ = static_cast<uint64_t*>(word);
   }
   armed_.store(true, std::memory_order_release);

@@ -28,7 +28,8 @@ CollectiveWatch* collective_watch() noexcept;
 /// cudaStreamSynchronize and cudaEventSynchronize; the device is the current one. Throw CommError.
 cudaError_t wait_for(cudaStream_t stream, int device);
 cudaError_t wait_for(cudaEvent_t event, int device);
-/// Before calls that must not run beside a collective of the device.
+/// Until no collective of the device is under way; another thread may launch one meanwhile, see QuietScope. Throws
+/// CommError.
 void wait_for_collectives(int device);
 
 /// Between two questions: soon at first, then less often.

@@ -98,10 +98,12 @@ int device_count(DeviceType type) noexcept {
 }
 
 std::string why_unavailable(DeviceType type) {
-  if (device_count(type) > 0) return "";
+  // The backend is asked before devices are counted: it may know why they could not be counted just now.
+  detail::ensure_loaded();
   const Backend* b = backends[static_cast<size_t>(type)].load(std::memory_order_acquire);
-  return detail::concat(type, " is not available: ", b ? b->why_unavailable() : "weft was built without it",
-                        "; weft uses the CPU");
+  const std::string why = b ? b->why_unavailable() : "weft was built without it";
+  if (why.empty()) return "";
+  return detail::concat(type, " is not available: ", why, "; weft uses the CPU");
 }
 
 std::vector<Device> available_devices() {

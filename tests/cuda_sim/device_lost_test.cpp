@@ -24,6 +24,7 @@ const Loss losses[] = {
     {FaultKind::device_lost, cudaErrorECCUncorrectable},  // at any call
     {FaultKind::launch, cudaErrorIllegalAddress},         // when a kernel runs, long after its launch
     {FaultKind::copy, cudaErrorLaunchFailure},
+    {FaultKind::release, cudaErrorIllegalAddress},  // by what gives memory, events or descriptors back
 };
 
 // The survivors of `training` hold equal values of before or after the step; they can be saved, and used.
@@ -152,7 +153,9 @@ TEST_CASE("a device is lost at any call of a training step: the others can be sa
         training.step();
         total = sim::consulted(loss.kind, device);
       }
-      try_places(total, random, [&](int64_t nth) { return lose_at(loss, device, nth, clean, *without, counts); });
+      try_places(
+          total, random, [&](int64_t nth) { return lose_at(loss, device, nth, clean, *without, counts); },
+          loss.kind == FaultKind::release ? 6 : INT64_MAX);
     }
     print(std::string("device lost by ") + (loss.kind == FaultKind::device_lost ? "any call" : sim::name_of(loss.kind)),
           counts);

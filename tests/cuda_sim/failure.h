@@ -130,10 +130,11 @@ struct Afresh {
 };
 
 /// The places of a step, of `total` for one kind and device, at which a fault is tried; none: all until none fires.
-inline std::vector<int64_t> places_to_try(int64_t total, std::mt19937_64& random) {
+/// `most`: where a try takes long, or many places are alike.
+inline std::vector<int64_t> places_to_try(int64_t total, std::mt19937_64& random, int64_t most) {
   const char* const text = std::getenv("WEFT_SIM_FAULTS");
   if (text && std::string(text) == "all") return {};
-  const int64_t wanted = text ? std::atoll(text) : 1;
+  const int64_t wanted = std::min<int64_t>(text ? std::atoll(text) : 1, most);
   std::vector<int64_t> places(static_cast<size_t>(total));
   for (int64_t i = 0; i < total; ++i) places[static_cast<size_t>(i)] = i;
   std::shuffle(places.begin(), places.end(), random);
@@ -142,8 +143,8 @@ inline std::vector<int64_t> places_to_try(int64_t total, std::mt19937_64& random
 }
 
 template <class Try>  // fired = try_at(nth)
-void try_places(int64_t total, std::mt19937_64& random, Try try_at) {
-  const std::vector<int64_t> places = places_to_try(total, random);
+void try_places(int64_t total, std::mt19937_64& random, Try try_at, int64_t most = INT64_MAX) {
+  const std::vector<int64_t> places = places_to_try(total, random, most);
   for (const int64_t nth : places) CHECK(try_at(nth) > 0);
   for (int64_t nth = 0; places.empty() && try_at(nth) > 0; ++nth) {
   }
@@ -165,9 +166,13 @@ std::string error_of(Work work) {
 
 inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-inline std::string reports() {
+/// `error`: of the step before; if it gave a collective up, others may have read what that has not written.
+inline std::string reports(const std::string& error = "") {
+  const bool lost = has(error, "the last operations on cuda:");
+  if (lost) sim::run_all();
   std::string text;
-  for (const std::string& report : sim::take_reports()) text += "\n  " + report;
+  for (const std::string& report : sim::take_reports())
+    if (!lost || report.find("uninitialised read: ") != 0) text += "\n  " + report;
   return text;
 }
 

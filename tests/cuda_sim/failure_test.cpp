@@ -22,6 +22,7 @@ struct Row {
   int64_t count;      // calls in a row that fail
   bool always_fails;  // or something made it good
   bool overlap = true;
+  int64_t most = INT64_MAX;  // places that are tried
 };
 const Row rows[] = {
     {FaultKind::malloc, cudaErrorMemoryAllocation, 1, false},  // asked again when the cache has been emptied
@@ -33,6 +34,11 @@ const Row rows[] = {
     {FaultKind::event, cudaErrorUnknown, 1, false},  // pinned memory whose end cannot be known is not used again
     {FaultKind::cublas, CUBLAS_STATUS_INTERNAL_ERROR, 1, true},
     {FaultKind::cudnn, CUDNN_STATUS_EXECUTION_FAILED, 1, true},
+    {FaultKind::cublas_setup, CUBLAS_STATUS_INTERNAL_ERROR, 1, true, true, 8},
+    {FaultKind::cudnn_setup, CUDNN_STATUS_INTERNAL_ERROR, 1, true, true, 8},
+    {FaultKind::select, cudaErrorUnknown, 1, false, true, 8},  // on the way back, or of memory that is given back
+    {FaultKind::query, cudaErrorUnknown, 1, false, true, 8},
+    {FaultKind::wait, cudaErrorUnknown, 1, false, true, 8},
     {FaultKind::malloc, cudaErrorMemoryAllocation, 2, true, false},  // last: its training is another
 };
 
@@ -73,9 +79,12 @@ struct Repeated {
     if (row.always_fails) CHECK(text != "");
     if (row.kind == FaultKind::host_alloc)
       CHECK((text.empty() || has(text, "pinned memory")));
+    else if (row.kind == FaultKind::select)  // of the device that was to be chosen, where the question for it fails
+      CHECK((text.empty() || has(text, "set device: CUDA error 999 (")));
     else
       CHECK((text.empty() || has(text, "cuda:" + std::to_string(device))));
     CHECK(training.copies_hold(text.empty() ? clean.after_two : clean.after_one));
+    CHECK(reports(text) == "");
     if (!text.empty()) {
       CHECK(error_of([&] { training.step(); }) == "");
       CHECK(training.copies_hold(clean.after_two));
@@ -114,8 +123,9 @@ TEST_CASE("every call of a training step on four devices fails once, and the nex
       if (row.kind == FaultKind::host_alloc) empty_cache(Device(DeviceType::cuda, device));
       sim::clear_faults();
       repeated->training.step();
-      try_places(sim::consulted(row.kind, device), random,
-                 [&](int64_t nth) { return repeated->fail_at(row, device, nth, counts); });
+      try_places(
+          sim::consulted(row.kind, device), random,
+          [&](int64_t nth) { return repeated->fail_at(row, device, nth, counts); }, row.most);
     }
     print(std::string(sim::name_of(row.kind)) + (row.count > 1 ? " twice in a row" : "") +
               (row.overlap ? "" : ", no sums in advance"),

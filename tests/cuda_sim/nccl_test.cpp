@@ -394,11 +394,12 @@ TEST_SUITE("cuda_sim/nccl") {
       {
         Fresh fresh;
         const Tensors x = on(devices, {6});
-        plan(sim::FaultKind::nccl, rank, rank == 0 ? 1 : 0, ncclSystemError);  // 0 of cuda:0: the unique id
+        plan(sim::FaultKind::nccl, rank, rank == 0 ? 2 : 0, ncclSystemError);  // 0 and 1: the unique id, the group
         const std::string text = error_of([&] { ops::all_reduce(x); });
         CHECK_MESSAGE(has(text, "communicator of cuda:0, cuda:1, cuda:2: NCCL failed on " + device +
                                     " with 2 (unhandled system error)"),
                       text);
+        CHECK_MESSAGE(has(text, "; the last operations, newest first, on cuda:0 (copy"), text);
         fresh.check_recovery(devices);
       }
       {
@@ -446,7 +447,9 @@ TEST_SUITE("cuda_sim/nccl") {
     CHECK_MESSAGE(
         has(text, "its abort has not ended within 0.1 s, so cuda:0, cuda:1 may stay busy: save on other devices"),
         text);
-    CHECK(has(error_of([&] { synchronize(devices[0]); }), "cuda:0 is kept busy"));
+    const std::string busy = error_of([&] { synchronize(devices[0]); });
+    CHECK_MESSAGE(has(busy, "cuda:0 is kept busy"), busy);
+    CHECK_MESSAGE(has(busy, "; the last operations on cuda:0, cuda:1, newest first: all_reduce #1 float32[6]"), busy);
     CHECK(has(error_of([&] { synchronize(devices[1]); }), "cuda:1 is kept busy"));
     CHECK(std::chrono::steady_clock::now() - began < 5s);
     CHECK(sim::fired(sim::FaultKind::nccl_abort) == 1);
