@@ -86,7 +86,7 @@ std::vector<Values> clean_run(int shares) {
 }
 
 struct Outcome {
-  int64_t fired = 0, refused = 0;
+  int64_t fired = 0, refused = 0, places = 0;
 };
 
 // One run whose step number `step` meets the fault; whether it fired.
@@ -126,7 +126,56 @@ bool meets(const sim::Fault& fault, int step, int shares, const std::vector<Valu
   CHECK(training.values() == after[static_cast<size_t>(step) + 1]);
   const std::vector<std::string> reports = sim::take_reports();
   CHECK_MESSAGE(reports.empty(), (reports.empty() ? std::string() : reports[0]));
-  outcome.fired += fired;
+  outcome.fired += fired, outcome.places += fired;
+  return fired;
+}
+
+void print(sim::FaultKind kind, const std::string& where, const Outcome& outcome) {
+  MESSAGE(std::string(sim::name_of(kind)), ", ", where, ": ", outcome.fired, " faults fired at ", outcome.places,
+          " places, ", outcome.refused, " steps refused");
+}
+
+// A collective of the second step is lost, and the abort of its communicator hangs on `device`: everybody who waits is
+// told within the deadlines, and a process that starts afresh trains as if nothing had been.
+bool hangs(int64_t nth, int device, const std::vector<Values>& after, Outcome& outcome) {
+  fresh_devices();
+  bool fired = false;
+  {
+    Training training(0);
+    training.step();
+    for (const Device place : four_devices()) synchronize(place);
+    sim::clear_faults();
+    sim::inject({.kind = sim::FaultKind::nccl_lost_peer, .nth = nth, .code = 1});
+    sim::inject({.kind = sim::FaultKind::nccl_abort, .device = device, .code = 1});
+    set_comm_options({.deadline = 200ms, .abort_deadline = 100ms});
+    std::string error;
+    const auto began = std::chrono::steady_clock::now();
+    try {
+      training.step();
+      for (const Device place : four_devices()) synchronize(place);
+    } catch (const std::exception& e) {
+      error = e.what();
+    }
+    fired = sim::fired(sim::FaultKind::nccl_abort) > 0;
+    CHECK(fired == (sim::fired(sim::FaultKind::nccl_lost_peer) > 0));
+    CHECK(fired == !error.empty());
+    if (fired) {
+      CHECK_MESSAGE(error.find("its abort has not ended within 0.1 s") != std::string::npos, error);
+      CHECK_MESSAGE(error.find("newest first: all_reduce #") != std::string::npos, error);
+      CHECK_THROWS_AS(synchronize(four_devices()[static_cast<size_t>(device)]), CommError);  // others may be free
+    }
+    CHECK(std::chrono::steady_clock::now() - began < 15s);
+    set_comm_options({.deadline = 30s, .abort_deadline = 10s});
+  }
+  fresh_devices();  // the abort ends
+  sim::take_reports();
+  if (fired) {
+    Training training(0);
+    training.step();
+    CHECK(training.values() == after[1]);
+    CHECK(sim::take_reports().empty());
+  }
+  outcome.fired += fired, outcome.places += fired, outcome.refused += fired;
   return fired;
 }
 
@@ -191,12 +240,39 @@ TEST_SUITE("cuda_sim/nccl_training") {
           int64_t nth = 0;
           while (meets({.kind = kind.kind, .nth = nth, .code = kind.code}, step, shares, after, outcome))
             nth += kind.stride;
-          MESSAGE(std::string(kind.name), " in step ", step, ", ", shares, " shares: ", outcome.fired,
-                  " faults fired, ", outcome.refused, " steps refused");
+          print(kind.kind, "in step " + std::to_string(step) + ", " + std::to_string(shares) + " shares", outcome);
           CHECK(outcome.fired > 5);
           CHECK(outcome.refused > 5);
         }
     }
+    set_comm_options(before);
+    fresh_devices();
+  }
+
+  TEST_CASE("a peer is slow at any collective of a training step: the step is as if none had been") {
+    const CommOptions before = comm_options();
+    fresh_devices();
+    const std::vector<Values> after = clean_run(0);
+    Outcome outcome;
+    for (int64_t nth = 0; meets({.kind = sim::FaultKind::nccl_slow_peer, .nth = nth, .code = 20}, 1, 0, after, outcome);
+         nth += 5) {
+    }
+    print(sim::FaultKind::nccl_slow_peer, "in step 1", outcome);
+    CHECK(outcome.fired > 3);
+    CHECK(outcome.refused == 0);
+    set_comm_options(before);
+    fresh_devices();
+  }
+
+  TEST_CASE("a peer is lost at any collective of a training step, and the abort hangs: everybody is told") {
+    const CommOptions before = comm_options();
+    fresh_devices();
+    const std::vector<Values> after = clean_run(0);
+    Outcome outcome;
+    int device = 0;
+    for (int64_t nth = 0; hangs(nth, device, after, outcome); nth += 7) device = (device + 1) % 4;
+    print(sim::FaultKind::nccl_abort, "in step 1", outcome);
+    CHECK(outcome.fired > 2);
     set_comm_options(before);
     fresh_devices();
   }
