@@ -202,7 +202,7 @@ TEST_CASE("mutants of the real code are reported, and the right code is not, und
     set_schedule({.policy = policy, .seed = first_seed()});
     for (const RealCase& test : cases) run(test);
   }
-  MESSAGE(std::size(cases), " mutants of the real code, all reported under ", std::size(policies), " policies");
+  MESSAGE(there, " mutants of the real code, all reported under ", std::size(policies), " policies");
 }
 
 TEST_CASE("a mutant of the real code that reads device memory on the host stops with the allocation's name") {
