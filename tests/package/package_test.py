@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Builds and runs examples/embed against weft, in one of the ways in which a project can take it.
+"""Builds and runs a foreign project, examples/embed as a rule, against weft, in one of the ways in which it can be taken.
 
   install       installs the build into work/prefix by way of another folder, so that a path baked in is found out
   find_package  the foreign project finds it by CMake
   pkg_config    ... and by pkg-config
   subdirectory  the foreign project adds weft's sources and builds a shared library
+  cuda          a build with CUDA is installed and found in both ways by a project without nvcc, in C++ alone, which runs
+                without a driver and says that no CUDA device is there
 """
 import argparse
 import os
@@ -18,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 EMBED = ROOT / "examples" / "embed"
 
 parser = argparse.ArgumentParser()
-parser.add_argument("mode", choices=["install", "find_package", "pkg_config", "subdirectory"])
+parser.add_argument("mode", choices=["install", "find_package", "pkg_config", "subdirectory", "cuda"])
 for name in "build work cmake generator compiler libdir build-type flags launcher onednn".split():
     parser.add_argument(f"--{name}", default="")
 options = parser.parse_args()
@@ -36,8 +38,8 @@ def output(*command, **more):
     return subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True, **more).stdout
 
 
-def install():
-    first = work / "first"
+def install(prefix=prefix):
+    first = work / f"{prefix.name}_first"
     for folder in (first, prefix):
         shutil.rmtree(folder, ignore_errors=True)
     run(options.cmake, "--install", options.build, "--prefix", first, stdout=subprocess.DEVNULL)
@@ -108,7 +110,41 @@ def subdirectory():
     assert not leaked, "embedded weft builds its tests"
 
 
-if not shutil.which("pkg-config") and options.mode == "pkg_config":
+def without_nvcc():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CUDA")}
+    folders = os.environ["PATH"].split(os.pathsep)
+    environment["PATH"] = os.pathsep.join(folder for folder in folders if not (pathlib.Path(folder) / "nvcc").exists())
+    assert not shutil.which("nvcc", path=environment["PATH"])
+    return environment
+
+
+def run_without_device(program):
+    # On a machine with a GPU the driver hides it.
+    text = output(program, env=dict(without_nvcc(), CUDA_VISIBLE_DEVICES=""))
+    print(text, end="")
+    reasons = ("cuda is not available: no CUDA driver (weft was built for CUDA ",
+               "cuda is not available: the driver sees no device (CUDA_VISIBLE_DEVICES is '')")
+    assert text.startswith("0 CUDA devices: ") and any(reason in text for reason in reasons), text
+    assert "libcuda.so" not in output("readelf", "-d", program), "the program wants the driver"
+
+
+def cuda():
+    own_prefix, source, folder = work / "cuda_prefix", ROOT / "tests" / "package" / "no_device", work / "no_device"
+    install(own_prefix)
+    shutil.rmtree(folder, ignore_errors=True)
+    run(options.cmake, "-S", source, "-B", folder, "-G", options.generator, f"-DCMAKE_CXX_COMPILER={options.compiler}",
+        f"-DCMAKE_PREFIX_PATH={own_prefix}", env=without_nvcc())
+    assert "CMAKE_CUDA_COMPILER" not in (folder / "CMakeCache.txt").read_text(), "the project has come to need nvcc"
+    run(options.cmake, "--build", folder, env=without_nvcc())
+    run_without_device(folder / "no_device")
+    environment = dict(without_nvcc(), PKG_CONFIG_PATH=str(own_prefix / options.libdir / "pkgconfig"))
+    words = shlex.split(output("pkg-config", "--cflags", "--libs", "weft", env=environment))
+    program = work / "no_device_by_pkg_config"
+    run(options.compiler, source / "main.cpp", *words, "-o", program, env=environment)
+    run_without_device(program)
+
+
+if not shutil.which("pkg-config") and options.mode in ("pkg_config", "cuda"):
     print("pkg-config is missing")
     sys.exit(1)
 globals()[options.mode]()
