@@ -54,7 +54,7 @@ const FoundPlan& Dnn::plan(const Convolution& key, const ConvOperands& operands,
 void Dnn::forget() {
   if (plans_.empty()) return;
   // A plan may own a kernel that is still running.
-  const NoCollectivesScope alone;
+  const QuietScope quiet;
   check(cudaDeviceSynchronize(), "cuDNN: forget plans");
   plans_.clear();
 }

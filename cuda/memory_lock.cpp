@@ -31,9 +31,10 @@ void wait_for_all_collectives() {
 MemoryScope::MemoryScope(int device) : device_(device) { lock_of(device).lock_shared(); }
 MemoryScope::~MemoryScope() { lock_of(device_).unlock_shared(); }
 
-// The second wait is under the lock, so nothing new can begin. What it waits for was launched on all its devices and
-// needs no launch of others to end, or to be given up.
+// The second wait is under a lock that a grouped launch takes too, so nothing new can begin. What it waits for was
+// launched on all its devices and needs no launch of others to end, or to be given up.
 QuietScope::QuietScope(int device) : memory_((wait_for_collectives(device), device)) { wait_for_collectives(device); }
+QuietScope::QuietScope() : memory_((wait_for_all_collectives(), 0)) { wait_for_all_collectives(); }
 
 GroupedLaunchScope::GroupedLaunchScope() : devices_(std::max(count_devices(), 1)) {
   for (int device = 0; device < devices_; ++device) lock_of(device).lock();
@@ -41,8 +42,5 @@ GroupedLaunchScope::GroupedLaunchScope() : devices_(std::max(count_devices(), 1)
 GroupedLaunchScope::~GroupedLaunchScope() {
   for (int device = devices_; device-- > 0;) lock_of(device).unlock();
 }
-
-// The second wait is under the lock, so nothing new can begin: a grouped launch takes the locks of all devices.
-NoCollectivesScope::NoCollectivesScope() : memory_((wait_for_all_collectives(), 0)) { wait_for_all_collectives(); }
 
 }  // namespace weft::cuda

@@ -35,6 +35,8 @@ class MemoryScope {
 class QuietScope {
  public:
   explicit QuietScope(int device);
+  /// Of all devices: the driver may wait for each. CommError where a collective cannot be given up.
+  QuietScope();
 
  private:
   MemoryScope memory_;
@@ -51,16 +53,6 @@ class GroupedLaunchScope {
 
  private:
   int devices_;
-};
-
-/// Around a call for which the driver may wait for every device: a MemoryScope in which no collective is under way. It
-/// waits for those there are, and throws CommError where one cannot be given up.
-class NoCollectivesScope {
- public:
-  NoCollectivesScope();
-
- private:
-  MemoryScope memory_;
 };
 
 }  // namespace weft::cuda

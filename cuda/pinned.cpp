@@ -76,7 +76,7 @@ void* PinnedPool::reuse(size_t size) {
 void* PinnedPool::allocate(size_t bytes) {
   const size_t size = rounded(bytes);
   if (void* const data = reuse(size)) return data;
-  const NoCollectivesScope alone;  // others use the pool meanwhile
+  const QuietScope quiet;  // others use the pool meanwhile
   void* data = nullptr;
   const auto lock_pages = [&] { return cudaHostAlloc(&data, size, cudaHostAllocPortable); };
   cudaError_t status = on_any_device(lock_pages);
@@ -173,7 +173,7 @@ void PinnedPool::empty_locked() {
 
 void PinnedPool::empty() {
   try {
-    const NoCollectivesScope alone;
+    const QuietScope quiet;
     const std::lock_guard lock(mutex_);
     empty_locked();
   } catch (const CommError&) {

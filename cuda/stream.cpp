@@ -39,7 +39,7 @@ ErrorMark StreamSlot::arm(const char* message) {
   const uint64_t tag = tag_of(message);
   const std::lock_guard lock(mutex_);
   if (!seen_) {
-    const NoCollectivesScope alone;
+    const QuietScope quiet;
     check(cudaHostAlloc(reinterpret_cast<void**>(&seen_), sizeof(uint64_t), cudaHostAllocDefault), "error word");
   }
   if (!word_) {
