@@ -91,11 +91,11 @@ if(WeftNCCL_INCLUDE_DIR)
     FAIL_REGULAR_EXPRESSION "test cases: +0 " ENVIRONMENT "${test_environment};WEFT_NCCL=0" TIMEOUT 600)
 endif()
 
-# As on a machine with one card: lists of devices name it again (parallel/devices.h). Not what takes long on any number,
-# nor the pool's workloads. And what names no device, made on a card (support/main.cpp).
+# As on a machine with one card: lists of devices name it again (parallel/devices.h). Not what takes long on any number.
+# And what names no device, made on a card (support/main.cpp).
 add_test(NAME sim/one_card COMMAND weft_tests_sim "--source-file=*tests/parallel/*"
-  "--source-file-exclude=*parallel/segmentation_training*,*parallel/pool_random*,*parallel/u_net*"
-  "--test-case-exclude=every allocation of a whole step*")
+  "--source-file-exclude=*parallel/segmentation_training*,*parallel/u_net*"
+  "--test-case-exclude=every allocation of a whole step*,random workloads*,random rounds*,two models are trained*")
 add_test(NAME sim/on_cuda_alone COMMAND weft_tests_sim
   "--source-file=*tests/nn/layers*,*tests/nn/loss*,*tests/nn/batch_norm*,*tests/nn/optim*,*tests/nn/ema*,*tests/nn/grad*")
 set_tests_properties(sim/one_card sim/on_cuda_alone PROPERTIES FAIL_REGULAR_EXPRESSION "test cases: +0 " TIMEOUT 600
