@@ -202,7 +202,7 @@ TEST_CASE("packs: every byte of dense operands moves in accesses of 16, whatever
     const Tensor labels = zeros({rows}, {.dtype = DType::i64, .device = "cuda:0"});
     const Tensor one = ones({}, {.dtype = wide, .device = "cuda:0"}),
                  condition = ops::compare(CompareOp::greater, x, y);
-    const std::vector<std::tuple<const char*, int64_t, std::function<void()>>> operations = {
+    const std::vector<std::tuple<std::string, int64_t, std::function<void()>>> operations = {
         {"unary", 2, [&] { ops::unary(UnaryOp::relu, x); }},
         {"unary_gradient", 3, [&] { ops::unary_gradient(UnaryOp::relu, x, y); }},
         {"binary", 3, [&] { ops::binary(BinaryOp::mul, x, y); }},
