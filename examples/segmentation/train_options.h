@@ -128,9 +128,11 @@ inline std::unique_ptr<nn::optim::Optimizer> make_optimizer(const TrainOptions& 
   if (options.optimizer == "sgd")
     return std::make_unique<nn::optim::SGD>(
         nn::optim::SGDOptions{.lr = options.lr, .momentum = 0.9, .weight_decay = options.weight_decay});
-  const nn::optim::AdamOptions adam{.lr = options.lr, .weight_decay = options.weight_decay};
-  if (options.optimizer == "adam") return std::make_unique<nn::optim::Adam>(adam);
-  return std::make_unique<nn::optim::AdamW>(adam);
+  if (options.optimizer == "adam")
+    return std::make_unique<nn::optim::Adam>(
+        nn::optim::AdamOptions{.lr = options.lr, .weight_decay = options.weight_decay});
+  return std::make_unique<nn::optim::AdamW>(
+      nn::optim::AdamWOptions{.lr = options.lr, .weight_decay = options.weight_decay});
 }
 
 inline autograd::Autocast autocast_of(const TrainOptions& options) {

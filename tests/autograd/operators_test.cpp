@@ -61,7 +61,7 @@ TEST_SUITE("autograd/operators") {
 
   TEST_CASE("in place is refused on what the tape holds") {
     Tensor x = ones({2}).attach_grad();
-    const Record record;
+    const autograd::Record record;
     Tensor y = x * 2;
     CHECK_THROWS_AS(y += x, AutogradError);
     CHECK_THROWS_AS(x *= 2, AutogradError);
