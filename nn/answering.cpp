@@ -8,7 +8,7 @@ namespace weft::nn {
 size_t first_answering(const std::vector<Device>& devices) {
   for (size_t i = 0; i + 1 < devices.size(); ++i) {
     try {
-      const detail::UntoldScope untold;
+      const weft::detail::UntoldScope untold;
       synchronize(devices[i]);
       return i;
     } catch (const DeviceLost&) {

@@ -146,7 +146,7 @@ void Placed::Statistics::merge(const State& means, const State& variances) const
     const double count = seen_by(means.copies[i]);
     if (count == 0) continue;
     try {
-      const detail::UntoldScope untold;
+      const weft::detail::UntoldScope untold;
       parts.push_back(
           {count, means.copies[i].value.to_vector<double>(), variances.copies[i].value.to_vector<double>()});
       total += count;
@@ -167,7 +167,7 @@ void Placed::Statistics::merge(const State& means, const State& variances) const
     const Tensor host = tensor(values, state.copies[0].value.shape(), Device());
     for (const Copy& copy : state.copies) {
       try {
-        const detail::UntoldScope untold;
+        const weft::detail::UntoldScope untold;
         const Tensor staged = empty_like(copy.value);
         ops::copy(staged, host);
         writes.emplace_back(copy.value.detach(), staged);

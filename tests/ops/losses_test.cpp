@@ -204,8 +204,8 @@ OP_TABLE(losses) {
                     [] {
                       ohem_labels(ones({2, 3}), no_labels({2}), {.threshold = 0});
                     })
-      .error<Error>("no room", "ohem_labels: labels of uint8 cannot hold the ignored label -1; …", [] {
-        ohem_labels(ones({2, 3}), zeros({2}, {.dtype = DType::u8}));
+      .error<Error>("no room", "ohem_labels: labels of uint8 cannot hold the ignored label -2; …", [] {
+        ohem_labels(ones({2, 3}), zeros({2}, {.dtype = DType::u8}), {.ignore_label = -2});
       });
 }
 
