@@ -30,7 +30,20 @@ struct Afresh {
     for (int i = 0; i < sim::max_devices; ++i) sim::set_memory_limit(i, size_t{256} << 20);
     restart();
   }
+  // Page-locked memory outlives the devices in the backend, so it goes first, once all that used it has run.
   static void restart() {
+    for (int i = 0; i < device_count(DeviceType::cuda); ++i) {
+      try {
+        synchronize({DeviceType::cuda, i});
+      } catch (const Error&) {
+        // It is lost, or has an error to tell.
+      }
+    }
+    try {
+      backend(DeviceType::cuda).empty_cache(0);
+    } catch (const Error&) {
+      // Likewise; pages are unlocked first.
+    }
     sim::reset();
     cuda::forget_devices();
   }
