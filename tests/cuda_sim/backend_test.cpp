@@ -1,5 +1,6 @@
 // The CUDA backend on simulated devices: memory that ends, launches that fail, devices that are lost, bad labels,
 // streams.
+#include "tests/cuda_sim/message.h"
 #include "weft/cuda/check.h"
 #include "weft/cuda/context.h"
 #include "weft/cuda/grid.h"
@@ -19,6 +20,8 @@
 #include "weft/weft.h"
 
 using namespace weft;
+using test::has;
+using test::message_of;
 
 namespace {
 
@@ -48,18 +51,6 @@ struct Afresh {
     cuda::forget_devices();
   }
 };
-
-template <class E, class F>
-std::string message_of(const F& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 const Device first("cuda:0"), second("cuda:1");
 

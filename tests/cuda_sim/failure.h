@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/cuda_sim/message.h"
 #include "tests/cuda_sim/operand.h"
 #include "tests/cuda_sim/sim.h"
 #include "tests/support/array.h"
@@ -173,8 +174,6 @@ std::string error_of(Work work) {
   CHECK(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() < most_seconds);
   return text;
 }
-
-inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// `error`: of the step before; if it gave a collective up, others may have read what that has not written.
 inline std::string reports(const std::string& error = "") {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "tests/cuda_sim/message.h"
 #include "tests/cuda_sim/operand.h"
 #include "tests/cuda_sim/sim.h"
 #include "weft/cuda/nccl_cliques.h"
@@ -50,17 +51,6 @@ struct Two {
              [&](size_t rank, ncclComm_t comm, cudaStream_t stream) { return part(rank, comm, stream); });
   }
 };
-
-template <class E, class F>
-std::string message_of(const F& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // What comes of a second collective in which rank 1 does as `fails` says.
 template <class E>

@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "tests/cuda_sim/message.h"
 #include "tests/cuda_sim/operand.h"
 #include "tests/cuda_sim/sim.h"
 #include "tests/cuda_sim/tuned.h"
@@ -28,18 +29,6 @@ namespace {
 
 const Device cuda0("cuda:0"), cuda1("cuda:1");
 const std::vector<Device> both{cuda0, cuda1};
-
-template <class E, class F>
-std::string message_of(const F& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 std::string deadlocks() {
   std::string text;
